@@ -1,0 +1,99 @@
+# Every command a person or the continuous integration types. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# The interpreter that .venv is made from. It must be 3.11 with a shared library and headers: Flink's thread mode
+# embeds CPython in the JVM and compiles against Python.h.
+PYTHON ?= python3.11
+
+BIN := .venv/bin
+LIB := .sentinel/lib
+# Stamps lie inside what they vouch for, so that deleting a folder is enough to have it made again.
+PREREQUISITES := .sentinel/prerequisites
+UV := .venv/.uv-is-here
+INSTALLED := .venv/.installed
+CONNECTORS := $(LIB)/connectors/.fetched
+BROKER := $(LIB)/kafka/.fetched
+MAVEN := mvn --batch-mode --quiet --strict-checksums
+# Maven resets the terminal's colours even when it prints nothing.
+PLAINLY := 2>&1 | sed 's/\x1b\[0m//g'
+# Kernels are compiled once and shared by tests, the command line and the TaskManagers.
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.sentinel/numba
+
+.PHONY: help setup lock check format test-fast test test-all demo bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+setup: $(INSTALLED) $(CONNECTORS) $(BROKER) ## Make .venv with the command `sentinel` and fetch the Java archives (seconds the second time)
+
+lock: $(UV) ## Resolve pyproject.toml again into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command 'make lock' --quiet --upgrade --output-file requirements.lock
+
+check: setup ## Lint, types, import directions, published schemas: seconds
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sentinel schemas check
+
+format: setup ## Format and repair what can be repaired
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+test-fast: setup ## Tests that need no JVM: the pure core
+	$(BIN)/pytest -m 'not cluster and not slow' -n auto
+
+test: check ## What continuous integration runs: checks, and every test but the slow ones
+	$(BIN)/pytest -m 'not cluster and not slow' -n auto
+	$(BIN)/pytest -m 'cluster and not slow'
+
+test-all: check ## Every test, the slow ones too
+	$(BIN)/pytest -m 'not cluster' -n auto
+	$(BIN)/pytest -m cluster
+
+demo: setup ## Replay a faulty hour through the pure core and print the incidents
+	$(BIN)/sentinel demo
+
+bench: setup ## Measure throughput, latency and accuracy on this machine
+	$(BIN)/sentinel bench
+
+clean: ## Stop the local stack, then remove .venv, .sentinel and every cache
+	if [ -x $(BIN)/sentinel ]; then $(BIN)/sentinel down || true; fi
+	rm -rf .venv .sentinel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What follows is `make setup` in steps; a step is done again only when what it was made from has changed.
+
+$(PREREQUISITES): .ci/prerequisites
+	@mkdir -p $(@D)
+	@$< '$(PYTHON)' > $@.new
+	@mv $@.new $@
+
+$(UV): $(PREREQUISITES) .ci/bootstrap-venv
+	@echo 'setup: .venv'
+	@.ci/bootstrap-venv "$$(cat $(PREREQUISITES))"
+	@touch $@
+
+$(INSTALLED): $(UV) requirements.lock pyproject.toml
+	@echo 'setup: Python packages'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(CONNECTORS): flink-conf/pom.xml $(PREREQUISITES)
+	@echo 'setup: Flink connectors'
+	@rm -rf $(@D)
+	@$(MAVEN) --file $< dependency:copy-dependencies -DoutputDirectory='$(CURDIR)/$(@D)' $(PLAINLY)
+	@touch $@
+
+$(BROKER): flink-conf/kafka-pom.xml $(PREREQUISITES)
+	@echo 'setup: Kafka broker'
+	@rm -rf $(@D)
+	@$(MAVEN) --file $< dependency:copy-dependencies -DoutputDirectory='$(CURDIR)/$(@D)' $(PLAINLY)
+	@touch $@

@@ -1,0 +1,113 @@
+"""Telemetry through detection and correlation, connected as in the job's topology (`jobs.detection.topology`)."""
+
+import gzip
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from msgspec import Struct
+
+from jobs.errors import SentinelError
+from schemas.anomaly import Anomaly
+from schemas.dead_letter import DeadLetter
+from schemas.incident import Incident
+from schemas.summary import Summary
+from udfs.control import Control
+from udfs.correlation.notice import OperatorNotice
+from udfs.correlation.provider import ProviderCorrelation
+from udfs.correlation.tenant import Correlation, Forward
+from udfs.detection import ShardDetection
+from udfs.keyed_logic import KeyedRun
+from udfs.settings import DetectionSettings
+from udfs.spanning import SpanningDetection
+
+BATCH = 1_000
+"""Records that are worked on at once; results do not depend on it."""
+
+
+class Backtest(Struct):
+    """What the job would have said about some telemetry."""
+
+    anomalies: list[Anomaly] = []
+    incidents: list[Incident] = []
+    """The newest state of every incident."""
+    dead_letters: list[DeadLetter] = []
+    summaries: list[Summary] = []
+    records: int = 0
+    late: int = 0
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """Return the lines of a file, unpacked if its name ends in .gz; raises SentinelError if it cannot be read."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for line in file:
+                yield line.rstrip(b"\r\n")
+    except (OSError, EOFError) as error:
+        problem = f"cannot read {path}: {error}"
+        raise SentinelError(problem) from None
+
+
+def backtest(records: Iterable[bytes], settings: DetectionSettings) -> Backtest:
+    """Run records, JSON events in the order of their arrival, through everything the job does."""
+    result = Backtest()
+    shard = ShardDetection(settings, Control({}), 0)
+    spanning = SpanningDetection(settings)
+    correlations = _Correlations(settings, result)
+    source = iter(records)
+    while batch := list(islice(source, BATCH)):
+        findings = shard.on_records(batch, range(result.records, result.records + len(batch)))
+        for found in (findings, *map(spanning.on_share, findings.shares)):
+            correlations.send(found.anomalies)
+            result.summaries += found.summaries
+        correlations.pass_time(shard.watermark_ms)
+        result.records += len(batch)
+        result.late += len(findings.late)
+        result.dead_letters += findings.dead_letters
+    result.incidents = list(correlations.incidents.values())
+    return result
+
+
+class _Correlations:
+    """The two stages of correlation, every provider's and every tenant's."""
+
+    def __init__(self, settings: DetectionSettings, result: Backtest) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self._result = result
+        self._providers = KeyedRun(ProviderCorrelation(settings.correlation))
+        self._tenants = KeyedRun(Correlation(settings.correlation))
+
+    def send(self, anomalies: Iterable[Anomaly]) -> None:
+        for anomaly in anomalies:
+            if anomaly.affected_entity.provider:
+                self._take(self._providers.send(anomaly.affected_entity.provider, anomaly))
+            if anomaly.tenant_id:
+                self._take(self._tenants.send(anomaly.tenant_id, anomaly))
+
+    def pass_time(self, watermark_ms: int) -> None:
+        for run in (self._providers, self._tenants):
+            for _, outputs in run.pass_time(watermark_ms):
+                self._take(outputs)
+
+    def _take(self, outputs: Iterable[object]) -> None:
+        for output in outputs:
+            if isinstance(output, Forward):
+                self._result.anomalies.append(output.anomaly)
+            elif isinstance(output, Incident):
+                self.incidents[output.incident_id] = output
+            elif isinstance(output, OperatorNotice):
+                self._take(self._tenants.send(output.tenant_id, output))
+
+
+def counts(result: Backtest) -> dict[str, object]:
+    """Return a summary of a backtest that can be written as JSON."""
+    return {
+        "records": result.records,
+        "late": result.late,
+        "dead_letters": dict(Counter(each.reason.value for each in result.dead_letters)),
+        "anomalies": len(result.anomalies),
+        "anomalies_by_detector": dict(Counter(each.detector_id for each in result.anomalies)),
+        "anomalies_by_severity": dict(Counter(each.severity.value for each in result.anomalies)),
+        "incidents": len(result.incidents),
+    }

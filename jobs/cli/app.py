@@ -1,0 +1,82 @@
+"""The command `sentinel`."""
+
+import importlib
+import sys
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from jobs.errors import SentinelError
+
+
+class CommandEntry(NamedTuple):
+    """A command: its name, the function behind it as `module:function`, and its line in `sentinel --help`."""
+
+    name: str
+    target: str
+    help: str
+
+
+# A new command is a line here and a function with typer's annotations; its module is imported when it is called.
+COMMANDS: Final = (
+    CommandEntry("up", "jobs.cli.stack:up", "Start Kafka, Flink and the detection job on this machine."),
+    CommandEntry("down", "jobs.cli.stack:down", "Stop what `up` started; data and checkpoints stay."),
+    CommandEntry("status", "jobs.cli.stack:status", "Show the stack's processes and jobs, and where their logs are."),
+    CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
+    CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
+    CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
+    CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),
+)
+
+
+class LazyCommands(TyperGroup):
+    """A group that knows its commands by name and imports only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Return the names in the order of the help."""
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
+        """Return a stand-in that has the name and the help, which is all that a listing needs."""
+        for entry in COMMANDS:
+            if entry.name == cmd_name:
+                return get_command(_single(entry, lambda: None))
+        return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments call, imported now."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        for entry in COMMANDS:
+            if entry.name == name:
+                module, function = entry.target.split(":")
+                return name, get_command(_single(entry, getattr(importlib.import_module(module), function))), rest
+        return name, stand_in, rest
+
+
+def _single(entry: CommandEntry, function: Any) -> typer.Typer:
+    single = typer.Typer(add_completion=False)
+    single.command(name=entry.name, help=None if function.__doc__ else entry.help)(function)
+    return single
+
+
+app = typer.Typer(cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _sentinel() -> None:
+    """Watch large-language-model traffic and say within a second when something is wrong."""
+
+
+def main() -> None:
+    """Run the command line; a known failure prints its sentence and exits 1."""
+    try:
+        app()
+    except SentinelError as error:
+        print(f"sentinel: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

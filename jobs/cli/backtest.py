@@ -1,0 +1,45 @@
+"""The command that says what the detection job would have found in a file."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.backtest import telemetry
+from jobs.detection.settings import JobSettings, load
+from jobs.errors import SentinelError
+from schemas.codec import encode
+
+
+class Subject(StrEnum):
+    """What a file holds."""
+
+    TELEMETRY = "telemetry"
+
+
+def backtest(
+    subject: Annotated[Subject, typer.Argument(help="What the file holds.")],  # noqa: ARG001 - the only one so far
+    source: Annotated[Path, typer.Argument(help="Telemetry events, JSON lines; gzip if it ends in .gz.")],
+    out: Annotated[Path, typer.Option(help="Folder for anomalies.jsonl, incidents.jsonl and summary.json.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
+    ] = None,
+) -> None:
+    """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
+    settings = load(config) if config else JobSettings()
+    result = telemetry.backtest(telemetry.read_lines(source), settings.detection)
+    summary = telemetry.counts(result)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "anomalies.jsonl").write_bytes(b"".join(encode(each) + b"\n" for each in result.anomalies))
+        (out / "incidents.jsonl").write_bytes(b"".join(encode(each) + b"\n" for each in result.incidents))
+        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    except OSError as error:
+        problem = f"cannot write to {out}: {error.strerror}"
+        raise SentinelError(problem) from None
+    Console().print(
+        f"{summary['anomalies']} anomalies and {summary['incidents']} incidents of {result.records} records: {out}"
+    )

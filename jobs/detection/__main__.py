@@ -1,0 +1,61 @@
+"""Start of the detection job: `flink run ... -pym jobs.detection -- --config FILE`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msgspec.structs import replace
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from jobs.detection.control import read_control
+from jobs.detection.settings import JobSettings, load
+from jobs.detection.tables import add_sink, control_stream, telemetry_table
+from jobs.detection.topology import build
+from jobs.errors import SentinelError
+from jobs.topics import ANOMALIES, DEAD_LETTERS, INCIDENTS, LATE, SUMMARIES
+from operators.shards import gather
+
+JOB_NAME = "llm-sentinel-detection"
+
+
+def main(arguments: list[str]) -> None:
+    """Build the job from its configuration and hand it to Flink."""
+    parser = argparse.ArgumentParser(prog="jobs.detection")
+    parser.add_argument("--config", type=Path, help="YAML file; without it, the defaults")
+    parser.add_argument("--bootstrap-servers", help="Kafka, in place of the configuration's")
+    options = parser.parse_args(arguments)
+    settings = load(options.config) if options.config else JobSettings()
+    if options.bootstrap_servers:
+        settings = replace(settings, kafka=replace(settings.kafka, bootstrap_servers=options.bootstrap_servers))
+    run(settings)
+
+
+def run(settings: JobSettings) -> None:
+    """Submit the job."""
+    kafka = settings.kafka
+    control = read_control(kafka.bootstrap_servers, kafka.telemetry_topic)
+    environment = StreamExecutionEnvironment.get_execution_environment()
+    tables = StreamTableEnvironment.create(environment)
+    telemetry = gather(
+        tables, telemetry_table(tables, kafka), partitions=control.telemetry_partitions, tick_ms=settings.tick_ms
+    )
+    detection = replace(
+        settings.detection, partitions=control.telemetry_partitions, telemetry_topic=kafka.telemetry_topic
+    )
+    streams = build(telemetry, control_stream(tables, kafka, control.offsets), detection, control.snapshot)
+    statements = tables.create_statement_set()
+    add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
+    add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
+    add_sink(tables, statements, kafka, SUMMARIES.name, streams.summaries)
+    add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters)
+    add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
+    statements.attach_as_datastream()
+    environment.execute(JOB_NAME)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except SentinelError as error:
+        sys.exit(f"sentinel: {error}")

@@ -1,0 +1,43 @@
+"""Settings of the detection job: what stands in its configuration file, checked in one go."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from jobs.errors import SentinelError
+from udfs.settings import DetectionSettings
+
+
+class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where telemetry comes from and what is found goes to."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    group: str = "sentinel-detection"
+    telemetry_topic: str = "llm-telemetry"
+    telemetry_format: Literal["json", "avro"] = "json"
+    startup: Literal["earliest-offset", "latest-offset", "group-offsets"] = "earliest-offset"
+    exactly_once: bool = False
+    """Sinks write in transactions: readers see results at the end of a checkpoint, not at once."""
+
+
+class JobSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole configuration file of the detection job."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    tick_ms: Annotated[int, Meta(ge=5, le=1000)] = 25
+    """How long records of a partition are gathered before they cross into Python: latency against throughput."""
+    detection: DetectionSettings = DetectionSettings()
+
+
+def load(path: Path) -> JobSettings:
+    """Return the settings in a YAML file; raises SentinelError naming file, place and problem."""
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=JobSettings)
+    except OSError as error:
+        problem = f"cannot read the configuration {path}: {error.strerror}"
+        raise SentinelError(problem) from None
+    except msgspec.DecodeError as error:
+        problem = f"the configuration {path} is not valid: {error}"
+        raise SentinelError(problem) from None

@@ -1,0 +1,82 @@
+"""Tables: where the detection job reads and writes, as Flink SQL over Kafka."""
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream
+from pyflink.table import StatementSet, StreamTableEnvironment
+
+from jobs.detection.settings import KafkaSettings
+
+
+def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str:
+    """Create the table of raw telemetry records and return its name."""
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE telemetry (
+            payload BYTES,
+            part INT METADATA FROM 'partition' VIRTUAL,
+            record_offset BIGINT METADATA FROM 'offset' VIRTUAL,
+            processed_at AS PROCTIME()
+        ) WITH (
+            {_connection(kafka, kafka.telemetry_topic)},
+            'properties.group.id' = '{kafka.group}',
+            'scan.startup.mode' = '{kafka.startup}',
+            -- A fetch waits for nothing: latency is decided by the tick.
+            'properties.fetch.min.bytes' = '1',
+            'properties.fetch.max.wait.ms' = '10',
+            'properties.max.poll.records' = '5000',
+            'value.format' = 'raw'
+        )
+    """)
+    return "telemetry"
+
+
+def control_stream(tables: StreamTableEnvironment, kafka: KafkaSettings, offsets: dict[str, int]) -> DataStream:
+    """Return changes of rules and models, rows `(key, JSON)`, from the given offset of each topic's one partition."""
+    streams = []
+    for number, (topic, offset) in enumerate(sorted(offsets.items())):
+        tables.execute_sql(f"""
+            CREATE TEMPORARY TABLE control_{number} (record_key STRING, payload STRING) WITH (
+                {_connection(kafka, topic)},
+                'properties.group.id' = '{kafka.group}',
+                'scan.startup.mode' = 'specific-offsets',
+                'scan.startup.specific-offsets' = 'partition:0,offset:{offset}',
+                'key.format' = 'raw', 'key.fields' = 'record_key',
+                'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
+            )
+        """)
+        rows = tables.to_data_stream(tables.sql_query(f"SELECT record_key, payload FROM control_{number}"))  # noqa: S608
+        streams.append(rows.map(lambda row: row, Types.ROW([Types.STRING(), Types.STRING()])).uid(f"control-{topic}"))
+    return streams[0].union(*streams[1:])
+
+
+def add_sink(
+    tables: StreamTableEnvironment,
+    statements: StatementSet,
+    kafka: KafkaSettings,
+    topic: str,
+    stream: DataStream,
+    *,
+    payload: str = "STRING",
+) -> None:
+    """Write rows `(Kafka key, value)` to a topic; `payload` is the SQL type of the value."""
+    name = "to_" + topic.replace(".", "_").replace("-", "_")
+    guarantee = (
+        f"'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{kafka.group}-{topic}', "
+        "'sink.transaction-naming-strategy' = 'POOLING', 'properties.transaction.timeout.ms' = '600000'"
+        if kafka.exactly_once
+        else "'sink.delivery-guarantee' = 'at-least-once', 'properties.linger.ms' = '0'"
+    )
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE {name} (record_key STRING, payload {payload}) WITH (
+            {_connection(kafka, topic)},
+            'properties.max.request.size' = '12582912',
+            'properties.compression.type' = 'lz4',
+            {guarantee},
+            'key.format' = 'raw', 'key.fields' = 'record_key',
+            'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
+        )
+    """)
+    statements.add_insert(name, tables.from_data_stream(stream))
+
+
+def _connection(kafka: KafkaSettings, topic: str) -> str:
+    return f"'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{kafka.bootstrap_servers}'"

@@ -1,0 +1,40 @@
+"""What the stack runs on Kafka and Flink: plain Python processes, and the detection job."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jobs.stack.layout import PYTHON, Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A plain Python process, started after Kafka as `python -m module --bootstrap-servers ...`."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+
+    def argv(self, bootstrap_servers: str) -> list[str]:
+        """Return the command that starts it."""
+        return [str(PYTHON), "-m", self.module, "--bootstrap-servers", bootstrap_servers, *self.arguments]
+
+
+# In the order of starting.
+SERVICES: Final[tuple[Service, ...]] = ()
+
+DETECTION_MODULE: Final = "jobs.detection"
+# The name the job gives itself; `up` starts none while one of this name is there.
+DETECTION_JOB: Final = "llm-sentinel-detection"
+
+
+def detection_arguments(bootstrap_servers: str) -> list[str]:
+    """Return the arguments of the detection job on this stack."""
+    return ["--bootstrap-servers", bootstrap_servers]
+
+
+def newest_checkpoint(layout: Layout, job_ids: Iterable[str]) -> Path | None:
+    """Return the newest complete checkpoint of the jobs, from which the next one goes on after `down` and `up`."""
+    complete = [file for job_id in job_ids for file in (layout.checkpoints / job_id).glob("chk-*/_metadata")]
+    return max(complete, key=lambda file: file.stat().st_mtime).parent if complete else None

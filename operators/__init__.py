@@ -1,0 +1,1 @@
+"""Flink adapters: they decode, batch, hand over and emit. No statistics and no thresholds live here."""

@@ -1,0 +1,76 @@
+"""JSON Schema 2020-12 of every published record, generated from the structs; `published/` holds the files."""
+
+import json
+from inspect import cleandoc
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from schemas.alert import AlertDefinition
+from schemas.anomaly import Anomaly
+from schemas.dead_letter import DeadLetter
+from schemas.incident import Incident
+from schemas.model import PublishedModel
+from schemas.rule import Rule
+from schemas.summary import Summary
+from schemas.telemetry import EventType, TelemetryEvent
+
+PUBLISHED: Final[dict[str, type[Struct]]] = {
+    "telemetry": TelemetryEvent,
+    "anomaly": Anomaly,
+    "incident": Incident,
+    "metrics-aggregation": Summary,
+    "dead-letter": DeadLetter,
+    "alert-definition": AlertDefinition,
+    "rule": Rule,
+    "published-model": PublishedModel,
+}
+"""The published schemas by name; a name is permanent."""
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+# What `schemas.codec.check_event` adds to the types: a metric has a name.
+_METRIC_HAS_NAME: Final = {
+    "if": {"properties": {"event_type": {"const": EventType.METRIC.value}}, "required": ["event_type"]},
+    "then": {
+        "properties": {
+            "data": {"properties": {"metric_name": {"type": "string", "minLength": 1}}, "required": ["metric_name"]}
+        }
+    },
+}
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a published record; raises KeyError for a name that is not published."""
+    kind = PUBLISHED[name]
+    (reference,), parts = msgspec.json.schema_components([kind], schema_hook=_anything, ref_template="#/$defs/{name}")
+    root = parts.pop(reference["$ref"].rsplit("/", 1)[-1])
+    schema = {"$schema": _DIALECT, "$id": f"urn:llm-sentinel:schema:{name}:1.0", **root}
+    if kind is TelemetryEvent:
+        schema |= _METRIC_HAS_NAME
+    return cast("dict[str, Any]", _with_clean_texts(schema | {"$defs": parts}))
+
+
+def json_schema_file(name: str) -> str:
+    """Return the text of `published/<name>.schema.json`."""
+    return json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def _anything(kind: type) -> dict[str, Any]:
+    """Return the schema of a value that may be anything JSON can say."""
+    if kind is object:
+        return {"description": "Any JSON value."}
+    msg = f"{kind.__name__} has no JSON Schema"
+    raise NotImplementedError(msg)
+
+
+def _with_clean_texts(schema: Any) -> Any:
+    """Return a schema whose descriptions lost the indentation they have in the source."""
+    if isinstance(schema, list):
+        return [_with_clean_texts(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: cleandoc(part) if name == "description" and isinstance(part, str) else _with_clean_texts(part)
+        for name, part in schema.items()
+    }

@@ -1,0 +1,12 @@
+`event_id` STRING NOT NULL,
+`timestamp` BIGINT NOT NULL,
+`source` ROW<`service` STRING NOT NULL, `host` STRING NOT NULL, `version` STRING> NOT NULL,
+`event_type` STRING NOT NULL,
+`application_id` STRING NOT NULL,
+`data` ROW<`provider` STRING, `operation` STRING, `model` STRING, `response_model` STRING, `status` STRING, `error_type` STRING, `latency_ms` DOUBLE, `ttft_ms` DOUBLE, `stream` BOOLEAN, `prompt_tokens` BIGINT, `completion_tokens` BIGINT, `total_tokens` BIGINT, `cached_tokens` BIGINT, `cache_write_tokens` BIGINT, `reasoning_tokens` BIGINT, `cost` DOUBLE, `cost_source` STRING, `finish_reason` STRING, `prompt` STRING, `prompt_hash` STRING, `prompt_length` BIGINT, `response` STRING, `response_hash` STRING, `response_length` BIGINT, `parameters` ROW<`temperature` DOUBLE, `max_tokens` BIGINT, `top_p` DOUBLE>, `guardrail` ROW<`verdict` STRING, `category` STRING, `action` STRING, `score` DOUBLE>, `tool_name` STRING, `agent_name` STRING, `metric_name` STRING, `value` DOUBLE, `unit` STRING, `dimensions` MAP<STRING NOT NULL, STRING NOT NULL>, `context` STRING> NOT NULL,
+`schema_version` STRING NOT NULL,
+`tenant_id` STRING,
+`correlation_id` STRING,
+`trace_id` STRING,
+`span_id` STRING,
+`metadata` ROW<`user_id` STRING, `session_id` STRING, `environment` STRING, `tags` MAP<STRING NOT NULL, STRING NOT NULL>, `attributes` STRING>

@@ -1,0 +1,137 @@
+"""Aggregates: the one table of what is counted per window, and of the metrics derived from it."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def _geometric(first_us: int, ratio: float, count: int) -> tuple[int, ...]:
+    return tuple(round(first_us * ratio**i) for i in range(count))
+
+
+LATENCY_BOUNDS_US = _geometric(10_000, 1.45, 31)
+"""Upper bounds (exclusive) of the latency buckets in microseconds, 10 ms to about 11 min; one open bucket follows.
+
+A ratio of 1.45 bounds the error of a quantile by 20 %, of one interpolated within its bucket to a few per cent."""
+TTFT_BOUNDS_US = _geometric(5_000, 1.8, 19)
+"""The same for time to first token, 5 ms to about 3 min."""
+
+AGGREGATES = (
+    "calls",
+    "errors",
+    "latency_count",
+    "latency_us_sum",
+    "latency_us_max",
+    "ttft_count",
+    "ttft_us_sum",
+    "prompt_tokens_sum",
+    "completion_tokens_sum",
+    "cost_nano_sum",
+    *(f"latency_bucket_{i}" for i in range(len(LATENCY_BOUNDS_US) + 1)),
+    *(f"ttft_bucket_{i}" for i in range(len(TTFT_BOUNDS_US) + 1)),
+)
+"""Whole numbers per window, in the order of every array of them; latencies are of successful calls only."""
+
+_LATENCY_BUCKETS = 10
+_TTFT_BUCKETS = _LATENCY_BUCKETS + len(LATENCY_BOUNDS_US) + 1
+MAXIMA = (AGGREGATES.index("latency_us_max"),)
+"""Columns that are combined by their maximum; all others are added."""
+
+
+class Metric(NamedTuple):
+    """A published metric: its name, its unit, and how it sums a window up."""
+
+    name: str
+    unit: str
+    aggregation: Literal["avg", "sum", "max", "rate", "p50", "p95", "p99"]
+
+
+EVENT_METRICS = ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost_usd")
+"""Metrics of one call, in the order of the value columns of a batch."""
+EVENT_UNITS = {
+    "latency_ms": "ms",
+    "ttft_ms": "ms",
+    "prompt_tokens": "tokens",
+    "completion_tokens": "tokens",
+    "cost_usd": "USD",
+    "error": "1",
+    "calls_per_s": "1/s",
+}
+EVENT_TEXT_FIELDS = ("provider", "model", "user", "error_type", "finish_reason", "guardrail")
+"""Text fields of one call that rules may look at."""
+
+SUMMARY_METRICS = (
+    Metric("calls_per_s", "1/s", "rate"),
+    Metric("error_rate", "1", "avg"),
+    Metric("latency_ms_mean", "ms", "avg"),
+    Metric("latency_ms_p50", "ms", "p50"),
+    Metric("latency_ms_p95", "ms", "p95"),
+    Metric("latency_ms_p99", "ms", "p99"),
+    Metric("ttft_ms_mean", "ms", "avg"),
+    Metric("ttft_ms_p95", "ms", "p95"),
+    Metric("prompt_tokens_mean", "tokens", "avg"),
+    Metric("completion_tokens_mean", "tokens", "avg"),
+    Metric("tokens_per_s", "tokens/s", "rate"),
+    Metric("cost_usd_mean", "USD", "avg"),
+    Metric("cost_usd_per_s", "USD/s", "rate"),
+)
+"""Metrics of one window, in the order of the columns of `derive`."""
+SUMMARY_METRIC_NAMES = tuple(metric.name for metric in SUMMARY_METRICS)
+UNITS = EVENT_UNITS | {metric.name: metric.unit for metric in SUMMARY_METRICS}
+
+
+def derive(aggregates: Floats, window_ms: int) -> Floats:
+    """Return the metrics of windows: float64[n, len(SUMMARY_METRICS)], NaN where there is no evidence.
+
+    `aggregates` is float64[n, len(AGGREGATES)] of windows of one length.
+    """
+    column = dict(zip(AGGREGATES, aggregates.T, strict=True))
+    seconds = window_ms / 1000.0
+    latency = aggregates[:, _LATENCY_BUCKETS:_TTFT_BUCKETS]
+    ttft = aggregates[:, _TTFT_BUCKETS:]
+    largest = column["latency_us_max"]
+    return np.column_stack(
+        [
+            column["calls"] / seconds,
+            _ratio(column["errors"], column["calls"]),
+            _ratio(column["latency_us_sum"], column["latency_count"]) / 1e3,
+            quantile(latency, LATENCY_BOUNDS_US, 0.50, largest) / 1e3,
+            quantile(latency, LATENCY_BOUNDS_US, 0.95, largest) / 1e3,
+            quantile(latency, LATENCY_BOUNDS_US, 0.99, largest) / 1e3,
+            _ratio(column["ttft_us_sum"], column["ttft_count"]) / 1e3,
+            quantile(ttft, TTFT_BOUNDS_US, 0.95, largest) / 1e3,
+            _ratio(column["prompt_tokens_sum"], column["calls"]),
+            _ratio(column["completion_tokens_sum"], column["calls"]),
+            (column["prompt_tokens_sum"] + column["completion_tokens_sum"]) / seconds,
+            _ratio(column["cost_nano_sum"], column["calls"]) / 1e9,
+            column["cost_nano_sum"] / 1e9 / seconds,
+        ]
+    )
+
+
+def quantile(buckets: Floats, bounds: tuple[int, ...], share: float, largest: Floats) -> Floats:
+    """Return the quantile of bucket counts float64[n, len(bounds) + 1], interpolated by logarithm within a bucket.
+
+    Never above `largest` where that is positive; NaN for rows without counts.
+    """
+    if not buckets.shape[0]:
+        return np.empty(0)
+    total = buckets.sum(axis=1)
+    cumulative = np.cumsum(buckets, axis=1)
+    # The rank that a sample quantile falls on; at least the first value.
+    rank = np.maximum(share * total, 0.5)
+    index = np.minimum((cumulative < rank[:, None]).sum(axis=1), buckets.shape[1] - 1)
+    rows = np.arange(buckets.shape[0])
+    edges = np.array([bounds[0] / 2, *bounds, bounds[-1] * 2], dtype=np.float64)
+    below = cumulative[rows, index] - buckets[rows, index]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.where(total > 0, (rank - below) / buckets[rows, index], np.nan)
+    value = edges[index] * (edges[index + 1] / edges[index]) ** part
+    return np.where(largest > 0, np.minimum(value, largest), value)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -1,0 +1,154 @@
+"""Detection: everything one shard does with its records, and all it remembers.
+
+A shard is one partition of the telemetry topic. Its event time is a function of its records alone: the watermark is the
+newest event time less the bound. So the same records give the same anomalies, however they are cut into batches and
+however often the state is stored and read again in between.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.anomaly import EntityType
+from udfs.aggregates import EVENT_METRICS
+from udfs.anomalies import of_event
+from udfs.control import Control
+from udfs.entity import SEPARATOR
+from udfs.findings import Findings
+from udfs.intake import Calls, take
+from udfs.series_state import Block
+from udfs.settings import DetectionSettings
+from udfs.spanning import Share, SharedWindow
+from udfs.store import Store
+from udfs.window_detection import WindowDetection
+from udfs.windows import CLOSED_WIDTH, LEVELS_MS, add_calls, close_windows, panes_for, windows_width
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_PROGRESS = "progress"
+_SECOND_MS, _TEN_MS, _ = LEVELS_MS
+_TEN = 1
+
+
+class ShardDetection:
+    """The detection of one shard. Not for use by two threads."""
+
+    def __init__(
+        self, settings: DetectionSettings, control: Control, partition: int, stored: Iterable[tuple[str, bytes]] = ()
+    ) -> None:
+        """Take the settings, the rules and models in force, and everything stored for this shard."""
+        everything = list(stored)
+        self._settings = settings
+        self._control = control
+        self._partition = partition
+        self._panes = panes_for(settings.bound_ms)
+        open_windows = Block("windows", self._panes, windows_width(self._panes))
+        self._calls = Store("event", EntityType.MODEL, settings.detectors, everything, extra=[open_windows])
+        self._windows = WindowDetection(settings, EntityType.MODEL, everything)
+        progress = dict(everything).get(_PROGRESS)
+        self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
+
+    @property
+    def watermark_ms(self) -> int:
+        """Event time up to which everything has been seen; what comes behind it is late."""
+        return self._newest_at_ms - self._settings.bound_ms
+
+    def on_records(self, payloads: Sequence[bytes | None], offsets: Sequence[int]) -> Findings:
+        """Take records in offset order and return what was found."""
+        findings = Findings()
+        before_ms = self.watermark_ms
+        shared: list[SharedWindow] = []
+        intake = take(
+            payloads,
+            offsets,
+            topic=self._settings.telemetry_topic,
+            partition=self._partition,
+            newest_at_ms=self._newest_at_ms,
+            bound_ms=self._settings.bound_ms,
+        )
+        self._newest_at_ms = intake.newest_at_ms
+        findings.dead_letters = intake.dead_letters
+        findings.late = [
+            (f"{self._settings.telemetry_topic}-{self._partition}-{offsets[i]}", payloads[i] or b"")
+            for i in intake.late
+        ]
+        if intake.calls.events:
+            shared += self._on_calls(intake.calls, findings)
+        if self.watermark_ms // _SECOND_MS > before_ms // _SECOND_MS:
+            shared += self._on_time(findings)
+        if shared or self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
+            # One share for the batch: progress may be told only with everything that lies before it.
+            share = Share(self._partition, self.watermark_ms, shared)
+            findings.shares.append(msgspec.json.encode(share).decode())
+        return findings
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        """Return what is to be stored, key and bytes, since the last call."""
+        yield from self._calls.state.changes()
+        yield from self._windows.changes()
+        yield _PROGRESS, self._newest_at_ms.to_bytes(8, "little")
+
+    def _on_calls(self, calls: Calls, findings: Findings) -> list[SharedWindow]:
+        rows = self._calls.state.rows(calls.model_keys)
+        columns = {name: calls.values[:, i] for i, name in enumerate(EVENT_METRICS)}
+        for _, flags, _ in self._calls.observe(rows, calls.at_ms, columns, np.ones(len(rows))):
+            for flag in flags:
+                i = flag.observation
+                entity = self._calls.entity(int(rows[i]))
+                findings.anomalies.append(of_event(flag, entity, calls.events[i], int(calls.at_ms[i])))
+        # A call can close every open window of its key: the panes, ten seconds each, a minute each.
+        closed = np.empty((len(rows) * (self._panes + 2) * 2, CLOSED_WIDTH))
+        count = add_calls(
+            self._open_windows(),
+            self._panes,
+            rows,
+            calls.at_ms,
+            calls.values,
+            calls.error,
+            self._settings.second_volume_min,
+            closed,
+        )
+        return self._on_closed(closed[:count], findings)
+
+    def _on_time(self, findings: Findings) -> list[SharedWindow]:
+        """Close what the watermark has passed, and say how far it has come."""
+        keys = len(self._calls.state)
+        closed = np.empty((keys * (self._panes * 2 + 4), CLOSED_WIDTH))
+        count = close_windows(
+            self._open_windows(), self._panes, keys, self.watermark_ms, self._settings.second_volume_min, closed
+        )
+        self._calls.state.touch({int(row) for row in closed[:count, 0]})
+        findings.watermark_ms = self.watermark_ms
+        return self._on_closed(closed[:count], findings)
+
+    def _on_closed(self, closed: Floats, findings: Findings) -> list[SharedWindow]:
+        """Judge closed windows, and return the 10 s ones as parts of the windows that span shards."""
+        shared: list[SharedWindow] = []
+        if not len(closed):
+            return shared
+        keys = self._calls.state.keys
+        for level in range(len(LEVELS_MS)):
+            windows = closed[closed[:, 1] == level]
+            names = [keys[int(row)] for row in windows[:, 0]]
+            self._windows.observe(level, names, windows[:, 2].astype(np.int64), windows[:, 3:], findings)
+            if level == _TEN:
+                shared += _by_provider(names, windows)
+        return shared
+
+    def _open_windows(self) -> Floats:
+        state = self._calls.state
+        start = state.layout.offsets["windows"]
+        return state.values[:, start : start + windows_width(self._panes)]
+
+
+def _by_provider(names: list[str], windows: Floats) -> list[SharedWindow]:
+    """Return 10 s windows added up by end, tenant and provider."""
+    sums: dict[tuple[int, str, str], Floats] = {}
+    for name, window in zip(names, windows, strict=True):
+        provider, _, tenant, _ = name.split(SEPARATOR)
+        key = (int(window[2]), tenant, provider)
+        sums[key] = sums[key] + window[3:] if key in sums else window[3:]
+    return [SharedWindow(end, tenant, provider, counts.tolist()) for (end, tenant, provider), counts in sums.items()]

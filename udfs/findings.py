@@ -1,0 +1,21 @@
+"""Findings: what detection has to say about one batch of records."""
+
+from msgspec import Struct
+
+from schemas.anomaly import Anomaly
+from schemas.dead_letter import DeadLetter
+from schemas.summary import Summary
+
+
+class Findings(Struct):
+    """Filled by a shard while it works through a batch, then handed to the streams behind it."""
+
+    anomalies: list[Anomaly] = []
+    dead_letters: list[DeadLetter] = []
+    late: list[tuple[str, bytes]] = []
+    """`topic-partition-offset` and the record's bytes."""
+    summaries: list[Summary] = []
+    shares: list[str] = []
+    """Parts of windows that span shards, and the shard's progress, as `udfs.spanning` reads them."""
+    watermark_ms: int | None = None
+    """Set when event time has come far enough to tell others."""

@@ -1,0 +1,31 @@
+"""Identity: identifiers that are functions of content, so that replays, restarts and repeats give the same ones."""
+
+from hashlib import blake2b
+from uuid import UUID
+
+
+def digest(*parts: str) -> str:
+    """Return a UUID text (version 8) of texts; no two different lists of parts give the same input to the hash."""
+    hasher = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode()
+        hasher.update(len(data).to_bytes(4, "big") + data)
+    number = int.from_bytes(hasher.digest(), "big")
+    number = number & ~(0xF << 76) | (0x8 << 76)
+    number = number & ~(0x3 << 62) | (0x2 << 62)
+    return str(UUID(int=number))
+
+
+def anomaly_id(detector_id: str, entity_id: str, metric: str, evidence: str) -> str:
+    """Return the id of an anomaly; `evidence` is an event id, or a window as `<level>@<end in ms>`."""
+    return digest("anomaly", detector_id, entity_id, metric, evidence)
+
+
+def fingerprint(detector_id: str, entity_id: str, metric: str) -> str:
+    """Return what all anomalies of one detector, entity and metric have in common."""
+    return digest("fingerprint", detector_id, entity_id, metric)
+
+
+def incident_id(tenant_id: str, scope: str, bucket: int) -> str:
+    """Return the id of an incident that opened in a bucket of time; the empty tenant is the operators'."""
+    return digest("incident", tenant_id, scope, str(bucket))

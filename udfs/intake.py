@@ -1,0 +1,117 @@
+"""Intake: records of one partition become calls in columns; what cannot be accepted or is late is set aside."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from schemas.codec import decode_timed_event
+from schemas.dead_letter import DeadLetter
+from schemas.refusal import DecodeError
+from schemas.telemetry import EventType, Status, TelemetryEvent
+from udfs.entity import UNKNOWN, model_key, user_key
+
+DEFAULT_TENANT = "default"
+_DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
+
+
+class Calls(Struct, frozen=True):
+    """Columns of calls in offset order; all of one length n."""
+
+    events: list[TelemetryEvent]
+    at_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    """float64[n, 5]: latency_ms, ttft_ms, prompt_tokens, completion_tokens, cost_usd; NaN is missing."""
+    error: NDArray[np.float64]
+    """1.0 for a call that failed."""
+    model_keys: list[str]
+    user_keys: list[str]
+    """Empty text where the caller is not known."""
+
+
+class Intake(Struct, frozen=True):
+    """What one batch of records was."""
+
+    calls: Calls
+    dead_letters: list[DeadLetter]
+    late: list[int]
+    """Positions of records whose event time is at or behind the watermark; they are in no column."""
+    newest_at_ms: int
+    """Newest event time of the partition after the batch."""
+
+
+def take(
+    payloads: Sequence[bytes | None],
+    offsets: Sequence[int],
+    *,
+    topic: str,
+    partition: int,
+    newest_at_ms: int,
+    bound_ms: int,
+) -> Intake:
+    """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late."""
+    events: list[TelemetryEvent] = []
+    at_ms: list[int] = []
+    dead_letters: list[DeadLetter] = []
+    late: list[int] = []
+    newest = newest_at_ms
+    for position, payload in enumerate(payloads):
+        try:
+            event, moment = decode_timed_event(payload)
+        except DecodeError as error:
+            dead_letters.append(_dead_letter(payload, error, topic, partition, offsets[position]))
+            continue
+        if moment <= newest - bound_ms:
+            late.append(position)
+            continue
+        newest = max(newest, moment)
+        if event.event_type in _DETECTED:
+            events.append(event)
+            at_ms.append(moment)
+    return Intake(_columns(events, at_ms), dead_letters, late, newest)
+
+
+def _columns(events: list[TelemetryEvent], at_ms: list[int]) -> Calls:
+    data = [event.data for event in events]
+    values = [(each.latency_ms, each.ttft_ms, each.prompt_tokens, each.completion_tokens, each.cost) for each in data]
+    return Calls(
+        events=events,
+        at_ms=np.array(at_ms, dtype=np.int64),
+        values=np.array(values, dtype=np.float64).reshape(-1, 5),
+        error=np.array(
+            [
+                event.event_type is EventType.ERROR or each.status in (Status.ERROR, Status.TIMEOUT)
+                for event, each in zip(events, data, strict=True)
+            ],
+            dtype=np.float64,
+        ),
+        model_keys=[
+            model_key(
+                each.provider or UNKNOWN,
+                each.model or UNKNOWN,
+                event.tenant_id or DEFAULT_TENANT,
+                event.application_id,
+            )
+            for event, each in zip(events, data, strict=True)
+        ],
+        user_keys=[
+            user_key(event.tenant_id or DEFAULT_TENANT, event.application_id, event.metadata.user_id)
+            if event.metadata is not None and event.metadata.user_id
+            else ""
+            for event in events
+        ],
+    )
+
+
+def _dead_letter(payload: bytes | None, error: DecodeError, topic: str, partition: int, offset: int) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=f"{topic}-{partition}-{offset}",
+        reason=error.reason,
+        detail=error.detail,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        payload_base64=b64encode(payload or b"").decode(),
+    )

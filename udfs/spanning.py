@@ -1,0 +1,137 @@
+"""Spanning: windows over several shards, one tenant's calls to a provider and all tenants' calls to it.
+
+Every shard sends its part of a window when the window closes, and how far its event time has come. A window is complete
+when every shard has come past its end. What makes it complete is in the records, so the sums are the same in every run.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from schemas.anomaly import EntityType
+from udfs.aggregates import AGGREGATES, MAXIMA
+from udfs.entity import tenant_provider_key
+from udfs.findings import Findings
+from udfs.series_state import Floats
+from udfs.settings import DetectionSettings
+from udfs.window_detection import WindowDetection
+from udfs.windows import LEVELS_MS
+
+_OPEN = "open"
+IDLE_MS = 30_000
+"""A shard that was silent for so long, by the clock, is not waited for: its partition has no traffic, no heartbeats."""
+_TEN, _MINUTE = 1, 2
+_TEN_MS, _MINUTE_MS = LEVELS_MS[_TEN], LEVELS_MS[_MINUTE]
+
+
+class SharedWindow(Struct, frozen=True, array_like=True):
+    """A shard's part of one 10 s window of one tenant and provider."""
+
+    end_ms: int
+    tenant: str
+    provider: str
+    counts: list[float]
+
+
+class Share(Struct, frozen=True, array_like=True):
+    """What one shard contributes, and the event time before which it has nothing more to say."""
+
+    shard: int
+    watermark_ms: int
+    windows: list[SharedWindow]
+
+
+class _Open(Struct, array_like=True):
+    """Windows that are not complete, by level, end and key; and the shards' progress."""
+
+    progress: dict[int, int]
+    tens: dict[tuple[int, str, str], list[float]]
+    minutes: dict[tuple[int, str, str], list[float]]
+
+
+class SpanningDetection:
+    """Adds up shares and detects on complete windows."""
+
+    def __init__(self, settings: DetectionSettings, stored: Iterable[tuple[str, bytes]] = ()) -> None:
+        """Take the settings and everything stored."""
+        everything = list(stored)
+        self._settings = settings
+        self._tenants = WindowDetection(settings, EntityType.TENANT_PROVIDER, everything)
+        self._providers = WindowDetection(settings, EntityType.PROVIDER, everything)
+        data = dict(everything).get(_OPEN)
+        self._open = msgspec.msgpack.decode(data[1:], type=_Open) if data else _Open({}, {}, {})
+        self._begun_at_ms = 0
+        self._heard_at_ms: dict[int, int] = {}
+
+    def on_share(self, text: str, now_ms: int = 0) -> Findings:
+        """Take one share and return what it made complete.
+
+        `now_ms` is any clock, and used for nothing but to give up waiting for a shard that no longer speaks.
+        """
+        share = msgspec.json.decode(text, type=Share)
+        for window in share.windows:
+            _add(self._open.tens, (window.end_ms, window.tenant, window.provider), window.counts)
+        known = self._open.progress
+        self._begun_at_ms = self._begun_at_ms or now_ms
+        self._heard_at_ms[share.shard] = now_ms
+        known[share.shard] = max(known.get(share.shard, 0), share.watermark_ms)
+        findings = Findings()
+        complete_ms = self._complete_ms(now_ms)
+        done = sorted(key for key in self._open.tens if key[0] <= complete_ms)
+        self._judge(_TEN, [(key, self._open.tens.pop(key)) for key in done], findings)
+        minutes = sorted(key for key in self._open.minutes if key[0] <= complete_ms)
+        self._judge(_MINUTE, [(key, self._open.minutes.pop(key)) for key in minutes], findings)
+        return findings
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        """Return what is to be stored, key and bytes."""
+        yield from self._tenants.changes()
+        yield from self._providers.changes()
+        yield _OPEN, b"\x01" + msgspec.msgpack.encode(self._open)
+
+    def _complete_ms(self, now_ms: int) -> int:
+        """Return the event time that every shard which still speaks has reached; 0 while any has yet to speak."""
+        progress = self._open.progress
+        if len(progress) < self._settings.partitions and now_ms - self._begun_at_ms < IDLE_MS:
+            return 0
+        speaking = [
+            at_ms
+            for shard, at_ms in progress.items()
+            if now_ms - self._heard_at_ms.get(shard, self._begun_at_ms) < IDLE_MS
+        ]
+        return min(speaking)
+
+    def _judge(self, level: int, windows: list[tuple[tuple[int, str, str], list[float]]], findings: Findings) -> None:
+        if not windows:
+            return
+        providers: dict[tuple[int, str, str], list[float]] = {}
+        for (end_ms, tenant, provider), counts in windows:
+            _add(providers, (end_ms, "", provider), counts)
+            if level == _TEN:
+                minute_end = -(-end_ms // _MINUTE_MS) * _MINUTE_MS
+                _add(self._open.minutes, (minute_end, tenant, provider), counts)
+        keys = [tenant_provider_key(tenant, provider) for (_, tenant, provider), _ in windows]
+        self._tenants.observe(level, keys, _ends(windows), _counts(windows), findings)
+        summed = sorted(providers.items())
+        self._providers.observe(
+            level, [provider for (_, _, provider), _ in summed], _ends(summed), _counts(summed), findings
+        )
+
+
+def _add(into: dict[tuple[int, str, str], list[float]], key: tuple[int, str, str], counts: list[float]) -> None:
+    known = into.get(key)
+    if known is None:
+        into[key] = list(counts)
+        return
+    for column, count in enumerate(counts):
+        known[column] = max(known[column], count) if column in MAXIMA else known[column] + count
+
+
+def _ends(windows: list[tuple[tuple[int, str, str], list[float]]]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return np.array([end_ms for (end_ms, _, _), _ in windows], dtype=np.int64)
+
+
+def _counts(windows: list[tuple[tuple[int, str, str], list[float]]]) -> Floats:
+    return np.array([counts for _, counts in windows], dtype=np.float64).reshape(-1, len(AGGREGATES))

@@ -1,0 +1,97 @@
+"""Window detection: closed windows of one kind of entity through its detectors, into anomalies and summaries."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.anomaly import Entity, EntityType
+from schemas.summary import Summary
+from schemas.time import from_at_ms
+from udfs.aggregates import AGGREGATES, SUMMARY_METRICS, derive
+from udfs.anomalies import of_window
+from udfs.findings import Findings
+from udfs.settings import DetectionSettings
+from udfs.store import Store
+from udfs.windows import LEVEL_NAMES, LEVELS_MS
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_CALLS = AGGREGATES.index("calls")
+
+
+class WindowDetection:
+    """One store per length of window, for one kind of entity."""
+
+    def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[str, bytes]]) -> None:
+        """Take the settings and everything stored."""
+        self._published = settings.summaries
+        self.stores = [Store(level, kind, settings.detectors, stored) for level in LEVEL_NAMES]
+
+    def observe(self, level: int, keys: list[str], end_ms: Integers, aggregates: Floats, into: Findings) -> None:
+        """Judge closed windows of one level, in the order in which each key's windows closed."""
+        store, name, length_ms = self.stores[level], LEVEL_NAMES[level], LEVELS_MS[level]
+        if not keys or not (store.detectors or name == self._published):
+            return
+        metrics = derive(aggregates, length_ms)
+        columns = {metric.name: metrics[:, i] for i, metric in enumerate(SUMMARY_METRICS)}
+        volumes = aggregates[:, _CALLS]
+        rows = store.state.rows(keys)
+        expected: dict[tuple[int, str], Floats] = {}
+        for detector, flags, bands in store.observe(rows, end_ms, columns, volumes):
+            for flag in flags:
+                entity = store.entity(int(rows[flag.observation]))
+                into.anomalies.append(of_window(flag, entity, name, int(end_ms[flag.observation]), length_ms))
+            if name == self._published:
+                for j, metric in enumerate(detector.metrics):
+                    expected.update({(i, metric): bands[i, j] for i in range(len(keys))})
+        if name == self._published:
+            for i in range(len(keys)):
+                entity = store.entity(int(rows[i]))
+                into.summaries.extend(
+                    _summaries(entity, name, int(end_ms[i]), length_ms, metrics[i], expected, i, volumes[i])
+                )
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        """Return what is to be stored."""
+        for store in self.stores:
+            yield from store.state.changes()
+
+
+def _summaries(
+    entity: Entity,
+    level: str,
+    end_ms: int,
+    length_ms: int,
+    metrics: Floats,
+    expected: dict[tuple[int, str], Floats],
+    observation: int,
+    volume: float,
+) -> Iterator[Summary]:
+    parts = {
+        "tenant_id": entity.tenant_id,
+        "application_id": entity.application_id,
+        "provider": entity.provider,
+        "model": entity.model,
+    }
+    for metric, value in zip(SUMMARY_METRICS, metrics, strict=True):
+        if np.isnan(value):
+            continue
+        band = expected.get((observation, metric.name))
+        is_known = band is not None and not np.isnan(band[0])
+        yield Summary(
+            metric_name=metric.name,
+            timestamp=from_at_ms(end_ms - length_ms),
+            window_end=from_at_ms(end_ms),
+            window_duration=level,
+            aggregation=metric.aggregation,
+            value=float(value),
+            unit=metric.unit,
+            entity=entity,
+            dimensions={name: part for name, part in parts.items() if part},
+            expected=float(band[0]) if band is not None and is_known else None,
+            expected_low=float(band[1]) if band is not None and is_known else None,
+            expected_high=float(band[2]) if band is not None and is_known else None,
+            sample_count=int(volume),
+        )
