@@ -60,8 +60,9 @@ test-all: check ## Every test, the slow ones too
 demo: setup ## Replay a faulty hour through the pure core and print the incidents
 	$(BIN)/sentinel demo
 
-bench: setup ## Measure throughput, latency and accuracy on this machine
-	$(BIN)/sentinel bench
+bench: setup ## Measure throughput and latency on this machine, a few minutes each
+	$(BIN)/sentinel bench throughput
+	$(BIN)/sentinel bench latency
 
 clean: ## Stop the local stack, then remove .venv, .sentinel and every cache
 	if [ -x $(BIN)/sentinel ]; then $(BIN)/sentinel down || true; fi

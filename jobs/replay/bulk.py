@@ -131,12 +131,13 @@ def produce_bulk(bulk: Bulk, bootstrap_servers: str, topic: str) -> list[Planted
     Returns the absurd events once the broker has everything. Raises SentinelError if it does not take it.
     """
     writer = TopicWriter(bootstrap_servers, topic, linger_ms=20)
-    writer.write(_records(bulk, writer.partitions))
+    writer.write(bulk_records(bulk, writer.partitions))
     writer.close()
     return planted(bulk)
 
 
-def _records(bulk: Bulk, partitions: int) -> Iterator[Record]:
+def bulk_records(bulk: Bulk, partitions: int) -> Iterator[Record]:
+    """Yield the events as records, with a heartbeat to every partition for each second of event time between them."""
     tick_ms = bulk.start_at_ms
     for at_ms, key, value in bulk_events(bulk):
         if at_ms >= tick_ms:

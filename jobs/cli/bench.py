@@ -1,0 +1,64 @@
+"""`sentinel bench`: measure the detection job on a real broker and a real cluster of its own."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from jobs.bench.latency import measure_latency
+from jobs.bench.throughput import measure_throughput
+from jobs.errors import SentinelError
+from jobs.replay.faults import duration_ms
+
+
+class Benchmark(StrEnum):
+    """What to measure."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+
+
+def bench(
+    benchmark: Annotated[
+        Benchmark,
+        typer.Argument(help="`throughput` drains a backlog; `latency` times anomalies from Kafka to Kafka, live."),
+    ],
+    entities: Annotated[
+        int | None, typer.Option(min=1, help="How many models of applications; 200 for throughput, 2000 for latency.")
+    ] = None,
+    events: Annotated[int, typer.Option(min=1, help="throughput: how many events the backlog has.")] = 3_000_000,
+    rate: Annotated[float, typer.Option(min=1, help="latency: events per second.")] = 5_000.0,
+    duration: Annotated[str, typer.Option(help="latency: how long events are planted, such as 3m.")] = "3m",
+    planted: Annotated[int, typer.Option(min=1, help="latency: how many absurd events.")] = 2_000,
+    config: Annotated[
+        Path | None, typer.Option(help="A configuration file of the job, in place of the defaults.")
+    ] = None,
+) -> None:
+    """Measure the detection job; the last line printed is one JSON object.
+
+    The benchmark starts Kafka, two TaskManagers and the job for itself and removes all of it. Progress goes to stderr.
+    """
+    result: msgspec.Struct
+    if benchmark is Benchmark.THROUGHPUT:
+        result = measure_throughput(events=events, entities=entities or 200, config=config, tell=_tell)
+    else:
+        try:
+            length_ms = duration_ms(duration)
+        except ValueError as error:
+            raise SentinelError(f"--duration: {error}") from None
+        result = measure_latency(
+            rate_per_s=rate,
+            duration_ms=length_ms,
+            entities=entities or 2_000,
+            absurd=planted,
+            config=config,
+            tell=_tell,
+        )
+    print(msgspec.json.encode(result).decode())
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
