@@ -50,5 +50,5 @@ def completed_checkpoints(stack: Stack, job_id: str) -> int:
 
 
 def load_average() -> float:
-    """Return the machine's load average of the last minute: above 0.5, something else was running."""
+    """Return the machine's load average of the last minute; after another benchmark it tells of that one."""
     return os.getloadavg()[0]
