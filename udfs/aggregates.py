@@ -80,7 +80,20 @@ SUMMARY_METRICS = (
 )
 """Metrics of one window, in the order of the columns of `derive`."""
 SUMMARY_METRIC_NAMES = tuple(metric.name for metric in SUMMARY_METRICS)
-UNITS = EVENT_UNITS | {metric.name: metric.unit for metric in SUMMARY_METRICS}
+CALL_METRICS = (*EVENT_METRICS, "error")
+"""What detectors may watch on every call of a model."""
+USER_METRICS = ("calls_per_s", "tokens_per_s", "cost_usd_per_s")
+"""What they may watch on every call of a user: what one call adds to the user's rates."""
+OBSERVED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("event", "model"): CALL_METRICS,
+    ("event", "user"): USER_METRICS,
+    **{(level, "model"): SUMMARY_METRIC_NAMES for level in ("1s", "10s", "1m")},
+    **{(level, kind): SUMMARY_METRIC_NAMES for level in ("10s", "1m") for kind in ("tenant_provider", "provider")},
+}
+"""What is observed, by `on` and `entity` of a detector."""
+COMBINATION = "combination"
+"""Stands for the metric where an anomaly is about several together; its `contributors` say which."""
+UNITS = EVENT_UNITS | {metric.name: metric.unit for metric in SUMMARY_METRICS} | {COMBINATION: "1"}
 
 
 def derive(aggregates: Floats, window_ms: int) -> Floats:

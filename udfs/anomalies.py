@@ -1,79 +1,99 @@
 """Anomalies: a detector's flag, made into a record that explains itself."""
 
-from math import erfc, log10, sqrt
+from math import isfinite
 
 from schemas.anomaly import Anomaly, AnomalyContext, Direction, Entity, Expected, Severity
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
-from udfs.aggregates import UNITS
+from udfs.aggregates import COMBINATION, UNITS
 from udfs.identity import anomaly_id, fingerprint
 from udfs.store import Flag
 
-_RAREST = 1e-10
-"""Tail probability from which the score is 1."""
 _SEVERITIES = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+_DIRECTIONS = {1: Direction.HIGH, 0: Direction.NONE, -1: Direction.LOW}
+_SIDES = {1: "above", 0: "outside", -1: "below"}
 
 
-def rarity(z: float) -> float:
-    """Return a calibrated score in [0, 1]: 0.1 for each power of ten in the two-sided normal tail beyond `z`.
-
-    Detectors give scores on the scale of standard deviations, so theirs are comparable: 0.5 is one in 100,000.
-    """
-    tail = erfc(z / sqrt(2.0))
-    return 1.0 if tail <= _RAREST else log10(tail) / log10(_RAREST)
-
-
-def of_event(flag: Flag, entity: Entity, event: TelemetryEvent, at_ms: int) -> Anomaly:
+def of_event(flag: Flag, entity: Entity, event: TelemetryEvent) -> Anomaly:
     """Return the anomaly of a single event."""
     context = AnomalyContext(sample_events=(event.event_id,))
     traces = (event.trace_id,) if event.trace_id else ()
-    return _anomaly(flag, entity, event.event_id, at_ms, context, traces)
+    return _anomaly(flag, entity, event.event_id, context, traces)
 
 
-def of_window(flag: Flag, entity: Entity, level: str, end_ms: int, length_ms: int) -> Anomaly:
-    """Return the anomaly of a window."""
-    context = AnomalyContext(window_start=from_at_ms(end_ms - length_ms), window_end=from_at_ms(end_ms))
-    return _anomaly(flag, entity, f"{level}@{end_ms}", end_ms, context, ())
+def of_window(flag: Flag, entity: Entity, level: str, length_ms: int) -> Anomaly:
+    """Return the anomaly of a window, or of the silence that the window was part of."""
+    start, end = from_at_ms(flag.at_ms - length_ms), from_at_ms(flag.at_ms)
+    return _anomaly(flag, entity, f"{level}@{flag.at_ms}", AnomalyContext(window_start=start, window_end=end), ())
 
 
-def _anomaly(
-    flag: Flag, entity: Entity, evidence: str, at_ms: int, context: AnomalyContext, traces: tuple[str, ...]
-) -> Anomaly:
+def _anomaly(flag: Flag, entity: Entity, evidence: str, context: AnomalyContext, traces: tuple[str, ...]) -> Anomaly:
     detector = flag.detector
-    unit = UNITS[flag.metric]
-    side = "above" if flag.is_high else "below"
+    metric = flag.metric or COMBINATION
+    expected = Expected(value=_finite(flag.expected), low=_finite(flag.low), high=_finite(flag.high))
+    figures = {
+        "baseline_value": expected.value,
+        "observed_value": _finite(flag.observed),
+        "deviation": flag.raw_score,
+        "threshold": detector.warning if flag.rank == 1 else detector.critical,
+    }
     return Anomaly(
-        anomaly_id=anomaly_id(detector.detector_id, entity.id, flag.metric, evidence),
-        timestamp=from_at_ms(at_ms),
+        anomaly_id=anomaly_id(detector.detector_id, entity.id, metric, evidence),
+        timestamp=from_at_ms(flag.at_ms),
         detector_id=detector.detector_id,
         detector_type=detector.detector_type,
         detector_version=detector.version,
         severity=_SEVERITIES[flag.rank],
-        score=rarity(flag.raw_score),
+        score=flag.score,
         raw_score=flag.raw_score,
         tenant_id=entity.tenant_id or None,
         application_id=entity.application_id or None,
-        title=f"{flag.metric} {side} its expected range: {entity.name}",
-        description=(
-            f"{flag.metric} was {flag.observed:.6g} {unit}, expected {flag.low:.6g} to {flag.high:.6g} {unit}: "
-            f"{flag.raw_score:.1f} standard deviations by {detector.method}, on {flag.samples} earlier observations."
-        ),
+        title=_title(flag, entity),
+        description=_description(flag, expected),
         affected_entity=entity,
-        metric=flag.metric,
-        unit=unit,
+        metric=metric,
+        unit=UNITS[metric],
         method=detector.method,
-        direction=Direction.HIGH if flag.is_high else Direction.LOW,
-        observed=flag.observed,
-        expected=Expected(value=flag.expected, low=flag.low, high=flag.high),
-        metrics={
-            "baseline_value": flag.expected,
-            "observed_value": flag.observed,
-            "deviation": flag.raw_score,
-            "threshold": detector.warning,
-        },
+        direction=_DIRECTIONS[flag.side],
+        observed=_finite(flag.observed),
+        expected=expected,
+        metrics={name: figure for name, figure in figures.items() if figure is not None},
         sample_count=flag.samples,
         volume=flag.volume,
         context=context,
+        contributors=flag.contributions,
         trace_ids=traces,
-        fingerprint=fingerprint(detector.detector_id, entity.id, flag.metric),
+        fingerprint=fingerprint(detector.detector_id, entity.id, metric),
     )
+
+
+def _title(flag: Flag, entity: Entity) -> str:
+    if flag.detector.form == "silence":
+        return f"no calls: {entity.name}"
+    if not flag.metric:
+        return f"unusual combination of metrics: {entity.name}"
+    return f"{flag.metric} {_SIDES[flag.side]} its expected range: {entity.name}"
+
+
+def _description(flag: Flag, expected: Expected) -> str:
+    detector = flag.detector
+    evidence = (
+        f"{flag.raw_score:.3g} {detector.unit} by {detector.method}, where {detector.warning:g} is a warning, "
+        f"on {flag.samples} earlier observations."
+    )
+    if detector.form == "silence":
+        return f"No call came, at an expected {flag.expected:.3g} calls/s: {evidence}"
+    if not flag.metric:
+        shares = sorted(flag.contributions.items(), key=lambda each: -each[1])
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= 0.1)  # noqa: PLR2004 a part worth naming
+        return f"Metrics that are unusual together ({parts}): {evidence}"
+    unit = UNITS[flag.metric]
+    ends = [
+        f"{word} {end:.6g}" for word, end in (("at least", expected.low), ("at most", expected.high)) if end is not None
+    ]
+    usual = f"expected {' and '.join(ends)} {unit}" if ends else "of which nothing definite was expected"
+    return f"{flag.metric} was {flag.observed:.6g} {unit}, {usual}: {evidence}"
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.anomaly import EntityType
-from udfs.aggregates import EVENT_METRICS
+from udfs.aggregates import CALL_METRICS, EVENT_METRICS, USER_METRICS
 from udfs.anomalies import of_event
 from udfs.control import Control
 from udfs.entity import SEPARATOR
@@ -30,7 +30,10 @@ Integers = NDArray[np.int64]
 
 _PROGRESS = "progress"
 _SECOND_MS, _TEN_MS, _ = LEVELS_MS
+_HOUR_MS = 3_600_000
 _TEN = 1
+_TOKENS = [EVENT_METRICS.index("prompt_tokens"), EVENT_METRICS.index("completion_tokens")]
+_COST = EVENT_METRICS.index("cost_usd")
 
 
 class ShardDetection:
@@ -46,7 +49,10 @@ class ShardDetection:
         self._partition = partition
         self._panes = panes_for(settings.bound_ms)
         open_windows = Block("windows", self._panes, windows_width(self._panes))
-        self._calls = Store("event", EntityType.MODEL, settings.detectors, everything, extra=[open_windows])
+        self._calls = Store(
+            "event", EntityType.MODEL, CALL_METRICS, settings.detectors, everything, extra=[open_windows]
+        )
+        self._users = Store("event", EntityType.USER, USER_METRICS, settings.detectors, everything)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
         progress = dict(everything).get(_PROGRESS)
         self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
@@ -78,7 +84,7 @@ class ShardDetection:
         if intake.calls.events:
             shared += self._on_calls(intake.calls, findings)
         if self.watermark_ms // _SECOND_MS > before_ms // _SECOND_MS:
-            shared += self._on_time(findings)
+            shared += self._on_time(before_ms, findings)
         if shared or self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
             # One share for the batch: progress may be told only with everything that lies before it.
             share = Share(self._partition, self.watermark_ms, shared)
@@ -88,17 +94,17 @@ class ShardDetection:
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored, key and bytes, since the last call."""
         yield from self._calls.state.changes()
+        yield from self._users.state.changes()
         yield from self._windows.changes()
         yield _PROGRESS, self._newest_at_ms.to_bytes(8, "little")
 
     def _on_calls(self, calls: Calls, findings: Findings) -> list[SharedWindow]:
         rows = self._calls.state.rows(calls.model_keys)
-        columns = {name: calls.values[:, i] for i, name in enumerate(EVENT_METRICS)}
-        for _, flags, _ in self._calls.observe(rows, calls.at_ms, columns, np.ones(len(rows))):
-            for flag in flags:
-                i = flag.observation
-                entity = self._calls.entity(int(rows[i]))
-                findings.anomalies.append(of_event(flag, entity, calls.events[i], int(calls.at_ms[i])))
+        values = np.column_stack([calls.values, calls.error])
+        for flag in self._calls.observe(rows, calls.at_ms, values, np.ones(len(rows))):
+            entity = self._calls.entity(int(rows[flag.observation]))
+            findings.anomalies.append(of_event(flag, entity, calls.events[flag.observation]))
+        self._on_users(calls, findings)
         # A call can close every open window of its key: the panes, ten seconds each, a minute each.
         closed = np.empty((len(rows) * (self._panes + 2) * 2, CLOSED_WIDTH))
         count = add_calls(
@@ -113,7 +119,19 @@ class ShardDetection:
         )
         return self._on_closed(closed[:count], findings)
 
-    def _on_time(self, findings: Findings) -> list[SharedWindow]:
+    def _on_users(self, calls: Calls, findings: Findings) -> None:
+        known = [i for i, key in enumerate(calls.user_keys) if key]
+        if not known or not self._users.drivers:
+            return
+        rows = self._users.state.rows([calls.user_keys[i] for i in known])
+        added = np.ones((len(known), len(USER_METRICS)))
+        added[:, 1] = np.nansum(calls.values[known][:, _TOKENS], axis=1)
+        added[:, 2] = np.nan_to_num(calls.values[known, _COST])
+        for flag in self._users.observe(rows, calls.at_ms[known], added, np.ones(len(known))):
+            entity = self._users.entity(int(rows[flag.observation]))
+            findings.anomalies.append(of_event(flag, entity, calls.events[known[flag.observation]]))
+
+    def _on_time(self, before_ms: int, findings: Findings) -> list[SharedWindow]:
         """Close what the watermark has passed, and say how far it has come."""
         keys = len(self._calls.state)
         closed = np.empty((keys * (self._panes * 2 + 4), CLOSED_WIDTH))
@@ -122,7 +140,14 @@ class ShardDetection:
         )
         self._calls.state.touch({int(row) for row in closed[:count, 0]})
         findings.watermark_ms = self.watermark_ms
-        return self._on_closed(closed[:count], findings)
+        shared = self._on_closed(closed[:count], findings)
+        if self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
+            self._windows.pass_time(self.watermark_ms, findings)
+        if self.watermark_ms // _HOUR_MS > before_ms // _HOUR_MS:
+            self._calls.forget_idle(self.watermark_ms)
+            self._users.forget_idle(self.watermark_ms)
+            self._windows.forget_idle(self.watermark_ms)
+        return shared
 
     def _on_closed(self, closed: Floats, findings: Findings) -> list[SharedWindow]:
         """Judge closed windows, and return the 10 s ones as parts of the windows that span shards."""

@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from udfs.aggregates import OBSERVED
 from udfs.correlation.settings import CorrelationSettings
-from udfs.statistical import AnyDetector, default_detectors
+from udfs.detector import Detector
+from udfs.detectors.defaults import default_detectors
 
 
 class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,7 +22,26 @@ class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Calls that a 1 s window must hold to be judged by itself."""
     summaries: Literal["10s", "1m", "none"] = "1m"
     """Which windows are published on `sentinel.summaries`."""
-    idle_ms: Annotated[int, Meta(ge=3_600_000)] = 7 * 86_400_000
-    """Keys not seen for this long are forgotten."""
-    detectors: tuple[AnyDetector, ...] = default_detectors()
+    detectors: tuple[Detector, ...] = default_detectors()
     correlation: CorrelationSettings = CorrelationSettings()
+
+    def __post_init__(self) -> None:
+        """Check the detectors together; raises ValueError, naming the detector and what to change."""
+        known = set()
+        for detector in self.detectors:
+            if detector.detector_id in known:
+                raise ValueError(f"two detectors have the detector_id {detector.detector_id!r}; ids must differ")
+            known.add(detector.detector_id)
+            observed = OBSERVED.get((detector.on, detector.entity))
+            if observed is None:
+                places = ", ".join(f"{on} of {entity}" for on, entity in OBSERVED)
+                raise ValueError(
+                    f"detector {detector.detector_id!r} is on {detector.on} of {detector.entity}, which is not "
+                    f"observed; there are {places}"
+                )
+            unknown = [metric for metric in detector.metrics if metric not in observed]
+            if unknown:
+                raise ValueError(
+                    f"detector {detector.detector_id!r} watches {unknown[0]!r}, which is not observed on "
+                    f"{detector.on} of {detector.entity}; there are {', '.join(observed)}"
+                )

@@ -24,6 +24,7 @@ IDLE_MS = 30_000
 """A shard that was silent for so long, by the clock, is not waited for: its partition has no traffic, no heartbeats."""
 _TEN, _MINUTE = 1, 2
 _TEN_MS, _MINUTE_MS = LEVELS_MS[_TEN], LEVELS_MS[_MINUTE]
+_HOUR_MS = 3_600_000
 
 
 class SharedWindow(Struct, frozen=True, array_like=True):
@@ -49,6 +50,8 @@ class _Open(Struct, array_like=True):
     progress: dict[int, int]
     tens: dict[tuple[int, str, str], list[float]]
     minutes: dict[tuple[int, str, str], list[float]]
+    passed_ms: int = 0
+    """Event time that all shards had reached."""
 
 
 class SpanningDetection:
@@ -83,6 +86,7 @@ class SpanningDetection:
         self._judge(_TEN, [(key, self._open.tens.pop(key)) for key in done], findings)
         minutes = sorted(key for key in self._open.minutes if key[0] <= complete_ms)
         self._judge(_MINUTE, [(key, self._open.minutes.pop(key)) for key in minutes], findings)
+        self._pass_time(complete_ms, findings)
         return findings
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
@@ -90,6 +94,16 @@ class SpanningDetection:
         yield from self._tenants.changes()
         yield from self._providers.changes()
         yield _OPEN, b"\x01" + msgspec.msgpack.encode(self._open)
+
+    def _pass_time(self, complete_ms: int, findings: Findings) -> None:
+        passed_ms = self._open.passed_ms
+        if complete_ms // _TEN_MS <= passed_ms // _TEN_MS:
+            return
+        self._open.passed_ms = complete_ms
+        for windows in (self._tenants, self._providers):
+            windows.pass_time(complete_ms, findings)
+            if complete_ms // _HOUR_MS > passed_ms // _HOUR_MS:
+                windows.forget_idle(complete_ms)
 
     def _complete_ms(self, now_ms: int) -> int:
         """Return the event time that every shard which still speaks has reached; 0 while any has yet to speak."""

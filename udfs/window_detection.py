@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from schemas.anomaly import Entity, EntityType
 from schemas.summary import Summary
 from schemas.time import from_at_ms
-from udfs.aggregates import AGGREGATES, SUMMARY_METRICS, derive
+from udfs.aggregates import AGGREGATES, SUMMARY_METRIC_NAMES, SUMMARY_METRICS, derive
 from udfs.anomalies import of_window
 from udfs.findings import Findings
 from udfs.settings import DetectionSettings
@@ -27,31 +27,35 @@ class WindowDetection:
     def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[str, bytes]]) -> None:
         """Take the settings and everything stored."""
         self._published = settings.summaries
-        self.stores = [Store(level, kind, settings.detectors, stored) for level in LEVEL_NAMES]
+        self.stores = [Store(level, kind, SUMMARY_METRIC_NAMES, settings.detectors, stored) for level in LEVEL_NAMES]
 
     def observe(self, level: int, keys: list[str], end_ms: Integers, aggregates: Floats, into: Findings) -> None:
         """Judge closed windows of one level, in the order in which each key's windows closed."""
         store, name, length_ms = self.stores[level], LEVEL_NAMES[level], LEVELS_MS[level]
-        if not keys or not (store.detectors or name == self._published):
+        is_published = name == self._published
+        if not keys or not (store.drivers or is_published):
             return
         metrics = derive(aggregates, length_ms)
-        columns = {metric.name: metrics[:, i] for i, metric in enumerate(SUMMARY_METRICS)}
         volumes = aggregates[:, _CALLS]
         rows = store.state.rows(keys)
-        expected: dict[tuple[int, str], Floats] = {}
-        for detector, flags, bands in store.observe(rows, end_ms, columns, volumes):
-            for flag in flags:
-                entity = store.entity(int(rows[flag.observation]))
-                into.anomalies.append(of_window(flag, entity, name, int(end_ms[flag.observation]), length_ms))
-            if name == self._published:
-                for j, metric in enumerate(detector.metrics):
-                    expected.update({(i, metric): bands[i, j] for i in range(len(keys))})
-        if name == self._published:
-            for i in range(len(keys)):
-                entity = store.entity(int(rows[i]))
-                into.summaries.extend(
-                    _summaries(entity, name, int(end_ms[i]), length_ms, metrics[i], expected, i, volumes[i])
-                )
+        expected: dict[str, Floats] | None = {} if is_published else None
+        for flag in store.observe(rows, end_ms, metrics, volumes, expected):
+            into.anomalies.append(of_window(flag, store.entity(int(rows[flag.observation])), name, length_ms))
+        for i in range(len(keys) if expected is not None else 0):
+            entity = store.entity(int(rows[i]))
+            bands = {metric: band[i] for metric, band in (expected or {}).items()}
+            into.summaries.extend(_summaries(entity, name, int(end_ms[i]), length_ms, metrics[i], bands, volumes[i]))
+
+    def pass_time(self, watermark_ms: int, into: Findings) -> None:
+        """Judge who is silent, when every window up to the watermark has been observed."""
+        for store, name, length_ms in zip(self.stores, LEVEL_NAMES, LEVELS_MS, strict=True):
+            for flag in store.silences(watermark_ms // length_ms * length_ms):
+                into.anomalies.append(of_window(flag, store.entity(flag.observation), name, length_ms))
+
+    def forget_idle(self, watermark_ms: int) -> None:
+        """Drop what has not been seen for so long that it would begin again."""
+        for store in self.stores:
+            store.forget_idle(watermark_ms)
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored."""
@@ -65,8 +69,7 @@ def _summaries(
     end_ms: int,
     length_ms: int,
     metrics: Floats,
-    expected: dict[tuple[int, str], Floats],
-    observation: int,
+    expected: dict[str, Floats],
     volume: float,
 ) -> Iterator[Summary]:
     parts = {
@@ -78,7 +81,7 @@ def _summaries(
     for metric, value in zip(SUMMARY_METRICS, metrics, strict=True):
         if np.isnan(value):
             continue
-        band = expected.get((observation, metric.name))
+        band = expected.get(metric.name)
         is_known = band is not None and not np.isnan(band[0])
         yield Summary(
             metric_name=metric.name,

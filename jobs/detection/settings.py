@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jobs.errors import SentinelError
+from udfs.detectors import installed_detectors, union_of
 from udfs.settings import DetectionSettings
 
 
@@ -34,10 +35,34 @@ class JobSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 def load(path: Path) -> JobSettings:
     """Return the settings in a YAML file; raises SentinelError naming file, place and problem."""
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=JobSettings)
+        return read(path.read_bytes())
     except OSError as error:
         problem = f"cannot read the configuration {path}: {error.strerror}"
         raise SentinelError(problem) from None
-    except msgspec.DecodeError as error:
-        problem = f"the configuration {path} is not valid: {error}"
+    except ValueError as error:
+        problem = f"the configuration {path} is not valid: {' '.join(str(error).split())}"
         raise SentinelError(problem) from None
+
+
+def read(document: bytes) -> JobSettings:
+    """Return the settings in a YAML document; raises ValueError with what is wrong and where.
+
+    Which types of detectors there are depends on the plug-ins that are installed, so theirs is a second step.
+    """
+    raw = msgspec.yaml.decode(document)
+    listed = (
+        raw["detection"].pop("detectors", None) if isinstance(raw, dict) and _is_section(raw.get("detection")) else None
+    )
+    settings = msgspec.convert({} if raw is None else raw, JobSettings)
+    if listed is None:
+        return settings
+    try:
+        detectors = msgspec.convert(listed, tuple[union_of(installed_detectors()), ...])  # type: ignore[misc]
+    except msgspec.ValidationError as error:
+        raise ValueError(f"detection.detectors: {error}") from None
+    detection = msgspec.structs.replace(settings.detection, detectors=detectors)
+    return msgspec.structs.replace(settings, detection=detection)
+
+
+def _is_section(part: object) -> bool:
+    return isinstance(part, dict)

@@ -50,7 +50,7 @@ def test_troubled_traffic_has_anomalies_of_every_scope() -> None:
     findings = shard.on_records(RECORDS, range(len(RECORDS)))
     shared = [each for share in findings.shares for each in spanning.on_share(share).anomalies]
     kinds = {each.affected_entity.type.value for each in [*findings.anomalies, *shared]}
-    assert kinds == {"model", "tenant_provider", "provider"}
+    assert kinds == {"model", "user", "tenant_provider", "provider"}
     assert any(each.context.sample_events == (f"event-{len(RECORDS) // 2}",) for each in findings.anomalies)
 
 

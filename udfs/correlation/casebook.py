@@ -192,14 +192,16 @@ class Casebook:
     def note_calls(self, witness: Witness, holder: str) -> list[tuple[str, int]]:
         """Note that an incident or waiting list has a witness's calls in evidence; return who had them before.
 
-        An open incident keeps its calls. What was said in a call is a story of its own and is not noted.
+        An open incident keeps its calls, a waiting list keeps them from other lists. What was said in a call is a story
+        of its own and is not noted.
         """
         if witness.concern == Concern.CONTENT:
             return []
         before = [(self.calls.get(call, ""), call) for call in witness.calls]
         for earlier, call in before:
             cell = self.incidents.get(earlier)
-            if cell is None or not cell.is_open:
+            is_held = cell is not None and cell.is_open
+            if not is_held and (holder in self.incidents or earlier not in self.waiting.lists):
                 self.calls.pop(call, None)
                 self.calls[call] = holder
         while len(self.calls) > MAX_CALLS:

@@ -1,0 +1,1 @@
+"""Statistics that are learnt one observation at a time, as kernels over a few floats of state."""
