@@ -12,6 +12,7 @@ from pyflink.datastream import OutputTag, RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
+from operators.control import change, load
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.time import to_at_ms
@@ -31,9 +32,6 @@ LATE = OutputTag("late", KEYED_BYTES)
 SUMMARIES = OutputTag("summaries", KEYED_TEXT)
 SHARES = OutputTag("shares", Types.ROW([Types.INT(), Types.STRING()]))
 """What a shard contributes to windows that span shards: its part of each provider's windows, and its progress."""
-
-CONTROL_STATE = MapStateDescriptor("control", Types.STRING(), Types.STRING())
-"""Rules and models by their Kafka key, as they came after the snapshot the job was built with."""
 
 
 def anomaly_row(anomaly: Anomaly) -> Row:
@@ -60,7 +58,8 @@ class Detect(KeyedBroadcastProcessFunction):
         self._series: MapState = runtime_context.get_map_state(
             MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
-        self._control = Control(self._snapshot)
+        self._control = Control(self._snapshot, self._settings.detectors)
+        self._is_first = runtime_context.get_index_of_this_subtask() == 0
         self._control_loaded = False
         self._shards: dict[int, ShardDetection] = {}
         metrics = runtime_context.get_metrics_group()
@@ -73,9 +72,7 @@ class Detect(KeyedBroadcastProcessFunction):
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         """Detect on one row `(partition, values, offsets)`."""
         if not self._control_loaded:
-            # After a restart the broadcast state holds what came since the snapshot; it is readable here only.
-            for key, text in ctx.get_broadcast_state(CONTROL_STATE).items():
-                self._control.apply(key, text)
+            load(self._control, ctx)
             self._control_loaded = True
         partition, values, offsets = value
         shard = self._shards.get(partition)
@@ -93,11 +90,11 @@ class Detect(KeyedBroadcastProcessFunction):
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
-        """Take a change of a rule or model; an empty text removes it."""
-        key, text = value
-        ctx.get_broadcast_state(CONTROL_STATE).put(key, text or "")
-        for dead_letter in self._control.apply(key, text or ""):
-            yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
+        """Take a change of a rule or model; a null text removes it. All subtasks hear of it, one answers."""
+        for dead_letter in change(self._control, value, ctx):
+            if self._is_first:
+                yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
+                self._dead_letters.inc()
 
     def _outputs(self, findings: Findings) -> Iterator[Any]:
         for anomaly in findings.anomalies:

@@ -4,34 +4,45 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
+from operators.control import change, load
 from operators.detect import SUMMARIES, anomaly_row
 from schemas.codec import encode
+from udfs.control import Control
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
 
 
-class RollUp(KeyedProcessFunction):
-    """Runs `SpanningDetection` on the shares of all shards."""
+class RollUp(KeyedBroadcastProcessFunction):
+    """Runs `SpanningDetection` on the shares of all shards; rules and models arrive by broadcast."""
 
-    def __init__(self, settings: DetectionSettings) -> None:
-        """Take the settings."""
+    def __init__(self, settings: DetectionSettings, snapshot: dict[str, str]) -> None:
+        """Take the settings and the rules and models that hold from the first record on, by Kafka key."""
         self._settings = settings
+        self._snapshot = snapshot
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Acquire the state."""
         self._series: MapState = runtime_context.get_map_state(
             MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
+        self._control = Control(self._snapshot, self._settings.detectors)
         self._detection: SpanningDetection | None = None
 
-    def process_element(self, value: str, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
+    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
+        """Take a change of a rule or model; `Detect` says why it is refused, if it is."""
+        change(self._control, value, ctx)
+        yield from ()
+
+    def process_element(self, value: str, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         """Take one share, JSON."""
         if self._detection is None:
-            self._detection = SpanningDetection(self._settings, self._series.items())
-        findings = self._detection.on_share(value, ctx.timer_service().current_processing_time())
+            load(self._control, ctx)
+            self._detection = SpanningDetection(self._settings, self._control, self._series.items())
+        findings = self._detection.on_share(value, ctx.current_processing_time())
         for key, data in self._detection.changes():
             if data is None:
                 self._series.remove(key)

@@ -60,8 +60,6 @@ EVENT_UNITS = {
     "error": "1",
     "calls_per_s": "1/s",
 }
-EVENT_TEXT_FIELDS = ("provider", "model", "user", "error_type", "finish_reason", "guardrail")
-"""Text fields of one call that rules may look at."""
 
 SUMMARY_METRICS = (
     Metric("calls_per_s", "1/s", "rate"),

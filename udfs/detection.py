@@ -18,6 +18,9 @@ from udfs.control import Control
 from udfs.entity import SEPARATOR
 from udfs.findings import Findings
 from udfs.intake import Calls, take
+from udfs.rules.anomaly import of_event_rule
+from udfs.rules.predicate import Columns
+from udfs.rules.watch import RuleWatch
 from udfs.series_state import Block
 from udfs.settings import DetectionSettings
 from udfs.spanning import Share, SharedWindow
@@ -54,6 +57,9 @@ class ShardDetection:
         )
         self._users = Store("event", EntityType.USER, USER_METRICS, settings.detectors, everything)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
+        self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
+        self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
+        self._control_version = -1
         progress = dict(everything).get(_PROGRESS)
         self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
 
@@ -65,6 +71,8 @@ class ShardDetection:
     def on_records(self, payloads: Sequence[bytes | None], offsets: Sequence[int]) -> Findings:
         """Take records in offset order and return what was found."""
         findings = Findings()
+        if self._control.version != self._control_version:
+            self._take_control()
         before_ms = self.watermark_ms
         shared: list[SharedWindow] = []
         intake = take(
@@ -96,7 +104,18 @@ class ShardDetection:
         yield from self._calls.state.changes()
         yield from self._users.state.changes()
         yield from self._windows.changes()
+        yield from self._call_rules.changes()
+        yield from self._user_rules.changes()
         yield _PROGRESS, self._newest_at_ms.to_bytes(8, "little")
+
+    def _take_control(self) -> None:
+        """Take the rules and models in force."""
+        self._control_version = self._control.version
+        for store in (self._calls, self._users):
+            store.take_models(self._control.models)
+        for rules in (self._call_rules, self._user_rules):
+            rules.take(self._control.rules)
+        self._windows.take(self._control)
 
     def _on_calls(self, calls: Calls, findings: Findings) -> list[SharedWindow]:
         rows = self._calls.state.rows(calls.model_keys)
@@ -105,6 +124,11 @@ class ShardDetection:
             entity = self._calls.entity(int(rows[flag.observation]))
             findings.anomalies.append(of_event(flag, entity, calls.events[flag.observation]))
         self._on_users(calls, findings)
+        if self._call_rules or self._user_rules:
+            columns = Columns(CALL_METRICS, values, calls.texts)
+            for rules, keys in ((self._call_rules, calls.model_keys), (self._user_rules, calls.user_keys)):
+                for hit in rules.observe(keys, calls.at_ms, columns):
+                    findings.anomalies.append(of_event_rule(hit, calls.events[hit.observation]))
         # A call can close every open window of its key: the panes, ten seconds each, a minute each.
         closed = np.empty((len(rows) * (self._panes + 2) * 2, CLOSED_WIDTH))
         count = add_calls(
@@ -144,9 +168,8 @@ class ShardDetection:
         if self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
             self._windows.pass_time(self.watermark_ms, findings)
         if self.watermark_ms // _HOUR_MS > before_ms // _HOUR_MS:
-            self._calls.forget_idle(self.watermark_ms)
-            self._users.forget_idle(self.watermark_ms)
-            self._windows.forget_idle(self.watermark_ms)
+            for part in (self._calls, self._users, self._windows, self._call_rules, self._user_rules):
+                part.forget_idle(self.watermark_ms)
         return shared
 
     def _on_closed(self, closed: Floats, findings: Findings) -> list[SharedWindow]:

@@ -60,7 +60,7 @@ class Driver:
         self._resolution = resolutions(detector.metrics)
         self._policy = policy_of(detector)
         self._parameters = detector.parameters()
-        self._models: list[tuple[int, Floats]] = []
+        self._models: list[tuple[int, Floats, str]] = []
         self._width = HEADER_WIDTH + detector.state_width
         self._loop = _loop(type(detector))
 
@@ -134,12 +134,23 @@ class Driver:
         """
         parameters = self.detector.model_parameters(model)
         others = [known for known in self._models if known[0] != model.effective_at_ms]
-        known = sorted([*others, (model.effective_at_ms, parameters)], key=lambda each: each[0])
+        known = sorted([*others, (model.effective_at_ms, parameters, model.version)], key=lambda each: each[0])
         self._models = known[-KEPT_MODELS:]
+
+    def take(self, models: Sequence[PublishedModel]) -> None:
+        """Hold these models and no others. Raises ValueError as `publish` does."""
+        self._models = []
+        for model in models:
+            self.publish(model)
+
+    def version_at(self, at_ms: int) -> str:
+        """Return the version of what scored an observation: the model's, or the detector's own."""
+        versions = [version for effective_at_ms, _, version in self._models if effective_at_ms <= at_ms]
+        return versions[-1] if versions else self.detector.version
 
     def _parts(self, at_ms: Integers) -> Iterator[tuple[Floats, int, int]]:
         """Yield the model's parameters, start and end of each stretch of observations that one model scores."""
-        times = np.array([effective_at_ms for effective_at_ms, _ in self._models], dtype=np.int64)
+        times = np.array([effective_at_ms for effective_at_ms, _, _ in self._models], dtype=np.int64)
         which = np.searchsorted(times, at_ms, side="right") - 1
         edges = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(which)]
         for start, end in pairwise(edges):

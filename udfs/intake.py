@@ -1,7 +1,7 @@
 """Intake: records of one partition become calls in columns; what cannot be accepted or is late is set aside."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -17,6 +17,18 @@ DEFAULT_TENANT = "default"
 _DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
 
 
+_TEXTS: dict[str, Callable[[TelemetryEvent], str | None]] = {
+    "provider": lambda event: event.data.provider,
+    "model": lambda event: event.data.model,
+    "user": lambda event: event.metadata.user_id if event.metadata is not None else None,
+    "error_type": lambda event: event.data.error_type,
+    "finish_reason": lambda event: event.data.finish_reason,
+    "guardrail": lambda event: event.data.guardrail.verdict if event.data.guardrail is not None else None,
+}
+EVENT_TEXT_FIELDS = tuple(_TEXTS)
+"""Text fields of one call that rules may look at."""
+
+
 class Calls(Struct, frozen=True):
     """Columns of calls in offset order; all of one length n."""
 
@@ -29,6 +41,10 @@ class Calls(Struct, frozen=True):
     model_keys: list[str]
     user_keys: list[str]
     """Empty text where the caller is not known."""
+
+    def texts(self, field: str) -> list[str | None]:
+        """Return the column of one of `EVENT_TEXT_FIELDS`, None where it is missing."""
+        return [_TEXTS[field](event) for event in self.events]
 
 
 class Intake(Struct, frozen=True):

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from schemas.anomaly import EntityType
 from udfs.aggregates import AGGREGATES, MAXIMA
+from udfs.control import Control
 from udfs.entity import tenant_provider_key
 from udfs.findings import Findings
 from udfs.series_state import Floats
@@ -57,9 +58,11 @@ class _Open(Struct, array_like=True):
 class SpanningDetection:
     """Adds up shares and detects on complete windows."""
 
-    def __init__(self, settings: DetectionSettings, stored: Iterable[tuple[str, bytes]] = ()) -> None:
-        """Take the settings and everything stored."""
+    def __init__(self, settings: DetectionSettings, control: Control, stored: Iterable[tuple[str, bytes]] = ()) -> None:
+        """Take the settings, the rules and models in force, and everything stored."""
         everything = list(stored)
+        self._control = control
+        self._control_version = -1
         self._settings = settings
         self._tenants = WindowDetection(settings, EntityType.TENANT_PROVIDER, everything)
         self._providers = WindowDetection(settings, EntityType.PROVIDER, everything)
@@ -73,6 +76,10 @@ class SpanningDetection:
 
         `now_ms` is any clock, and used for nothing but to give up waiting for a shard that no longer speaks.
         """
+        if self._control.version != self._control_version:
+            self._control_version = self._control.version
+            self._tenants.take(self._control)
+            self._providers.take(self._control)
         share = msgspec.json.decode(text, type=Share)
         for window in share.windows:
             _add(self._open.tens, (window.end_ms, window.tenant, window.provider), window.counts)

@@ -1,6 +1,6 @@
 """Store: the detectors of one kind of observation, with the state of every key they watch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ class Flag(NamedTuple):
     samples: int
     volume: int
     contributions: dict[str, float]
+    version: str
+    """Of the detector, or of the model it scored with."""
 
 
 class Store:
@@ -98,11 +100,11 @@ class Store:
                 self.state.touch(flags.i.tolist())
                 yield from _flags(driver, flags)
 
-    def publish(self, model: PublishedModel) -> None:
-        """Hand a model to the detector it is for, if that is one of these. Raises ValueError if it does not fit."""
+    def take_models(self, models: Mapping[str, Sequence[PublishedModel]]) -> None:
+        """Hand every detector the models it is to hold, by its id. Raises ValueError if one does not fit."""
         for driver in self.drivers:
-            if driver.detector.detector_id == model.detector_id:
-                driver.publish(model)
+            if driver.detector.needs_model:
+                driver.take(models.get(driver.detector.detector_id, ()))
 
     def forget_idle(self, at_ms: int) -> None:
         """Drop keys that every detector would begin again with, were they seen now."""
@@ -134,4 +136,5 @@ def _flags(driver: Driver, flags: Flags) -> Iterator[Flag]:
             samples=int(flags.samples[k]),
             volume=int(flags.volume[k]),
             contributions=dict(zip(detector.metrics, flags.contributions[k].tolist(), strict=False)),
+            version=driver.version_at(int(flags.at_ms[k])),
         )

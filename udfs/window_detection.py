@@ -10,7 +10,11 @@ from schemas.summary import Summary
 from schemas.time import from_at_ms
 from udfs.aggregates import AGGREGATES, SUMMARY_METRIC_NAMES, SUMMARY_METRICS, derive
 from udfs.anomalies import of_window
+from udfs.control import Control
 from udfs.findings import Findings
+from udfs.rules.anomaly import of_window_rule
+from udfs.rules.predicate import Columns
+from udfs.rules.watch import RuleWatch
 from udfs.settings import DetectionSettings
 from udfs.store import Store
 from udfs.windows import LEVEL_NAMES, LEVELS_MS
@@ -27,13 +31,28 @@ class WindowDetection:
     def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[str, bytes]]) -> None:
         """Take the settings and everything stored."""
         self._published = settings.summaries
-        self.stores = [Store(level, kind, SUMMARY_METRIC_NAMES, settings.detectors, stored) for level in LEVEL_NAMES]
+        everything = list(stored)
+        self.stores = [
+            Store(level, kind, SUMMARY_METRIC_NAMES, settings.detectors, everything) for level in LEVEL_NAMES
+        ]
+        self.rules = [
+            RuleWatch(level, kind, length_ms, everything)
+            for level, length_ms in zip(LEVEL_NAMES, LEVELS_MS, strict=True)
+        ]
+
+    def take(self, control: Control) -> None:
+        """Take the rules and models in force."""
+        for store in self.stores:
+            store.take_models(control.models)
+        for rules in self.rules:
+            rules.take(control.rules)
 
     def observe(self, level: int, keys: list[str], end_ms: Integers, aggregates: Floats, into: Findings) -> None:
         """Judge closed windows of one level, in the order in which each key's windows closed."""
         store, name, length_ms = self.stores[level], LEVEL_NAMES[level], LEVELS_MS[level]
         is_published = name == self._published
-        if not keys or not (store.drivers or is_published):
+        rules = self.rules[level]
+        if not keys or not (store.drivers or is_published or rules):
             return
         metrics = derive(aggregates, length_ms)
         volumes = aggregates[:, _CALLS]
@@ -41,6 +60,8 @@ class WindowDetection:
         expected: dict[str, Floats] | None = {} if is_published else None
         for flag in store.observe(rows, end_ms, metrics, volumes, expected):
             into.anomalies.append(of_window(flag, store.entity(int(rows[flag.observation])), name, length_ms))
+        for hit in rules.observe(keys, end_ms, Columns(SUMMARY_METRIC_NAMES, metrics)):
+            into.anomalies.append(of_window_rule(hit, name, length_ms, int(volumes[hit.observation])))
         for i in range(len(keys) if expected is not None else 0):
             entity = store.entity(int(rows[i]))
             bands = {metric: band[i] for metric, band in (expected or {}).items()}
@@ -54,13 +75,16 @@ class WindowDetection:
 
     def forget_idle(self, watermark_ms: int) -> None:
         """Drop what has not been seen for so long that it would begin again."""
-        for store in self.stores:
+        for store, rules in zip(self.stores, self.rules, strict=True):
             store.forget_idle(watermark_ms)
+            rules.forget_idle(watermark_ms)
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored."""
         for store in self.stores:
             yield from store.state.changes()
+        for rules in self.rules:
+            yield from rules.changes()
 
 
 def _summaries(

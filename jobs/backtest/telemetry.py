@@ -49,11 +49,15 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise SentinelError(problem) from None
 
 
-def backtest(records: Iterable[bytes], settings: DetectionSettings) -> Backtest:
-    """Run records, JSON events in the order of their arrival, through everything the job does."""
+def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Control | None = None) -> Backtest:
+    """Run records, JSON events in the order of their arrival, through everything the job does.
+
+    `control` holds rules and models; without it there are none.
+    """
     result = Backtest()
-    shard = ShardDetection(settings, Control({}), 0)
-    spanning = SpanningDetection(settings)
+    in_force = control or Control({})
+    shard = ShardDetection(settings, in_force, 0)
+    spanning = SpanningDetection(settings, in_force)
     correlations = _Correlations(settings, result)
     source = iter(records)
     while batch := list(islice(source, BATCH)):

@@ -26,6 +26,7 @@ COMMANDS: Final = (
     CommandEntry("status", "jobs.cli.stack:status", "Show the stack's processes and jobs, and where their logs are."),
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
+    CommandEntry("rules", "jobs.cli.rules:rules", "Check, try, publish and remove rules."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
     CommandEntry("bench", "jobs.cli.bench:bench", "Measure throughput and latency on a stack of their own."),
     CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),
@@ -52,7 +53,9 @@ class LazyCommands(TyperGroup):
         for entry in COMMANDS:
             if entry.name == name:
                 module, function = entry.target.split(":")
-                return name, get_command(_single(entry, getattr(importlib.import_module(module), function))), rest
+                target = getattr(importlib.import_module(module), function)
+                command = target if isinstance(target, typer.Typer) else _single(entry, target)
+                return name, get_command(command), rest
         return name, stand_in, rest
 
 

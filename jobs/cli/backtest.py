@@ -11,6 +11,7 @@ from rich.console import Console
 from jobs.backtest import telemetry
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
+from jobs.rules.files import in_force, read_rules
 from schemas.codec import encode
 
 
@@ -27,10 +28,13 @@ def backtest(
     config: Annotated[
         Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
     ] = None,
+    rules: Annotated[Path | None, typer.Option(help="Rules that hold from the first event on, YAML or JSON.")] = None,
 ) -> None:
     """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
     settings = load(config) if config else JobSettings()
-    result = telemetry.backtest(telemetry.read_lines(source), settings.detection)
+    result = telemetry.backtest(
+        telemetry.read_lines(source), settings.detection, in_force(read_rules(rules) if rules else ())
+    )
     summary = telemetry.counts(result)
     try:
         out.mkdir(parents=True, exist_ok=True)

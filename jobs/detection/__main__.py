@@ -15,6 +15,7 @@ from jobs.detection.topology import build
 from jobs.errors import SentinelError
 from jobs.topics import ANOMALIES, DEAD_LETTERS, INCIDENTS, LATE, SUMMARIES
 from operators.shards import gather
+from udfs.control import Control
 
 JOB_NAME = "llm-sentinel-detection"
 
@@ -43,6 +44,8 @@ def run(settings: JobSettings) -> None:
     detection = replace(
         settings.detection, partitions=control.telemetry_partitions, telemetry_topic=kafka.telemetry_topic
     )
+    for refused in Control(control.snapshot, detection.detectors).refused:
+        print(f"sentinel: {refused.topic}: {refused.detail}; it is not in force", file=sys.stderr)  # noqa: T201
     streams = build(telemetry, control_stream(tables, kafka, control.offsets), detection, control.snapshot)
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)

@@ -33,11 +33,11 @@ def read_control(bootstrap_servers: str, telemetry_topic: str) -> ControlSnapsho
         )
         raise SentinelError(problem)
     snapshot: dict[str, str] = {}
-    offsets = {topic: _read_all(bootstrap_servers, topic, snapshot) for topic in (CONFIG.name, MODELS.name)}
+    offsets = {topic: read_topic(bootstrap_servers, topic, snapshot) for topic in (CONFIG.name, MODELS.name)}
     return ControlSnapshot(snapshot, offsets, len(topics[telemetry_topic].partitions))
 
 
-def _read_all(bootstrap_servers: str, topic: str, into: dict[str, str]) -> int:
+def read_topic(bootstrap_servers: str, topic: str, into: dict[str, str]) -> int:
     """Put what a topic of one partition holds into a dict by key, and return the offset after it."""
     consumer = Consumer(
         {

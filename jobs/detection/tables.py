@@ -1,10 +1,10 @@
 """Tables: where the detection job reads and writes, as Flink SQL over Kafka."""
 
-from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs.detection.settings import KafkaSettings
+from operators.control import CONTROL_ROW
 
 
 def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str:
@@ -30,11 +30,13 @@ def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str
 
 
 def control_stream(tables: StreamTableEnvironment, kafka: KafkaSettings, offsets: dict[str, int]) -> DataStream:
-    """Return changes of rules and models, rows `(key, JSON)`, from the given offset of each topic's one partition."""
+    """Return changes of rules and models, rows `(key, JSON, offset)`, from an offset of each topic's one partition."""
     streams = []
     for number, (topic, offset) in enumerate(sorted(offsets.items())):
         tables.execute_sql(f"""
-            CREATE TEMPORARY TABLE control_{number} (record_key STRING, payload STRING) WITH (
+            CREATE TEMPORARY TABLE control_{number} (
+                record_key STRING, payload STRING, record_offset BIGINT METADATA FROM 'offset' VIRTUAL
+            ) WITH (
                 {_connection(kafka, topic)},
                 'properties.group.id' = '{kafka.group}',
                 'scan.startup.mode' = 'specific-offsets',
@@ -43,8 +45,8 @@ def control_stream(tables: StreamTableEnvironment, kafka: KafkaSettings, offsets
                 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
             )
         """)
-        rows = tables.to_data_stream(tables.sql_query(f"SELECT record_key, payload FROM control_{number}"))  # noqa: S608
-        streams.append(rows.map(lambda row: row, Types.ROW([Types.STRING(), Types.STRING()])).uid(f"control-{topic}"))
+        changes = tables.sql_query(f"SELECT record_key, payload, record_offset FROM control_{number}")  # noqa: S608
+        streams.append(tables.to_data_stream(changes).map(lambda row: row, CONTROL_ROW).uid(f"control-{topic}"))
     return streams[0].union(*streams[1:])
 
 

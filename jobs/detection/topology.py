@@ -5,9 +5,9 @@ from typing import NamedTuple
 from pyflink.common import Row, Types
 from pyflink.datastream import DataStream, KeyedStream
 
+from operators.control import CONTROL_STATE
 from operators.detect import (
     ANOMALY_ROW,
-    CONTROL_STATE,
     DEAD_LETTERS,
     KEYED_TEXT,
     LATE,
@@ -41,7 +41,7 @@ def build(
     """Return the streams of the detection job.
 
     `telemetry` holds rows of records per partition and tick, keyed by shard (`operators.shards.gather`); `control`
-    rows `(key, JSON)` of rules and models that changed after `snapshot` was read.
+    rows `(key, JSON, offset)` of rules and models that changed after `snapshot` was read.
     """
     # 1. Every shard decodes, detects on events, counts windows and detects on them; the rest leaves by side outputs.
     found = (
@@ -53,7 +53,8 @@ def build(
     # 2. Windows that span shards (a tenant's provider, a provider over all tenants) are added up and detected on.
     spanning = (
         keyed_in_jvm(side_output(found, SHARES), Types.STRING())
-        .process(RollUp(settings), ANOMALY_ROW)
+        .connect(control.broadcast(CONTROL_STATE))
+        .process(RollUp(settings, snapshot), ANOMALY_ROW)
         .uid("roll-up")
         .name("roll up")
     )

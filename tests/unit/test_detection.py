@@ -25,13 +25,13 @@ def run(records: list[bytes], cuts: list[int], restarts: AbstractSet[int] = froz
     stored: dict[str, bytes] = {}
     spanning_stored: dict[str, bytes] = {}
     shard = ShardDetection(SETTINGS, Control({}), 0)
-    spanning = SpanningDetection(SETTINGS)
+    spanning = SpanningDetection(SETTINGS, Control({}))
     found = []
     edges = [0, *sorted(set(cuts)), len(records)]
     for number, (start, end) in enumerate(pairwise(edges)):
         if number in restarts:
             shard = ShardDetection(SETTINGS, Control({}), 0, stored.items())
-            spanning = SpanningDetection(SETTINGS, spanning_stored.items())
+            spanning = SpanningDetection(SETTINGS, Control({}), spanning_stored.items())
         findings = shard.on_records(records[start:end], range(start, end))
         anomalies = findings.anomalies
         for share in findings.shares:
@@ -46,7 +46,7 @@ EXPECTED = run(RECORDS, list(range(0, len(RECORDS), 1000)))
 
 
 def test_troubled_traffic_has_anomalies_of_every_scope() -> None:
-    shard, spanning = ShardDetection(SETTINGS, Control({}), 0), SpanningDetection(SETTINGS)
+    shard, spanning = ShardDetection(SETTINGS, Control({}), 0), SpanningDetection(SETTINGS, Control({}))
     findings = shard.on_records(RECORDS, range(len(RECORDS)))
     shared = [each for share in findings.shares for each in spanning.on_share(share).anomalies]
     kinds = {each.affected_entity.type.value for each in [*findings.anomalies, *shared]}
