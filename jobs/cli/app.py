@@ -27,6 +27,8 @@ COMMANDS: Final = (
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
+    CommandEntry("sql", "jobs.cli.sql:sql", "Query the topics by Flink SQL."),
+    CommandEntry("topics", "jobs.cli.topics:topics", "Create the topics on any Kafka cluster."),
     CommandEntry("bench", "jobs.cli.bench:bench", "Measure throughput and latency on a stack of their own."),
     CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.yaml_document import read_yaml
 from udfs.detector import Detector
 from udfs.detectors.autoencoder import Autoencoder
 from udfs.detectors.cusum import Cusum
@@ -71,8 +72,8 @@ def union_of(detectors: Sequence[type[Detector]]) -> Any:
 def read_detectors(document: bytes | str, detectors: Sequence[type[Detector]] = BUILT_IN) -> tuple[Detector, ...]:
     """Return the detectors of a YAML list. Raises ValueError with a sentence that says where and what is wrong."""
     try:
-        read: tuple[Detector, ...] = msgspec.yaml.decode(document, type=tuple[union_of(detectors), ...])  # type: ignore[misc]
-    except msgspec.DecodeError as error:
+        read: tuple[Detector, ...] = msgspec.convert(read_yaml(document), tuple[union_of(detectors), ...])  # type: ignore[misc]
+    except ValueError as error:
         raise ValueError(f"the list of detectors is wrong: {' '.join(str(error).split())}") from None
     identifiers = [each.detector_id for each in read]
     repeated = sorted({each for each in identifiers if identifiers.count(each) > 1})

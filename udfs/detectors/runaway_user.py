@@ -89,8 +89,11 @@ class RunawayUser(Detector, frozen=True, tag="runaway_user"):
     typical_calls: Positive = 50.0
     """Calls after which a user's own past counts as much as the typical one."""
     fast_ms: Positive = 60_000.0
+    """Time over which the rate is summed up."""
     rise_ms: Positive = 900_000.0
+    """Time within which the record follows a rise."""
     fade_ms: Positive = 86_400_000.0
+    """Time within which the record fades."""
 
     detector_type: ClassVar[DetectorType] = DetectorType.BEHAVIORAL
     method: ClassVar[str] = "rate against the user's own record"
