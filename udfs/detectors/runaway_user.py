@@ -23,7 +23,7 @@ def _elapsed(state: Floats, at_ms: int) -> float:
 def _rate(state: Floats, x: float, at_ms: int, parameters: Floats) -> float:
     """Return the rate per second with one more call that adds x."""
     fast_ms = parameters[_FAST_MS]
-    return state[_RATE] * math.exp(-_elapsed(state, at_ms) / fast_ms) + max(x, 0.0) * 1_000.0 / fast_ms
+    return state[_RATE] * math.exp(-_elapsed(state, at_ms) / fast_ms) + max(x, 0.0) * (1_000.0 / fast_ms)
 
 
 @kernel
