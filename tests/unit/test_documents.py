@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from jobs.cli.app import COMMANDS
 from jobs.detection.settings import JobSettings, KafkaSettings, read
 from tests.detectors_page import PAGE, page, tag_of
 from tests.documents import DOCUMENTS, blocks_of
@@ -54,6 +55,23 @@ def test_default_detectors_survive_being_written_and_read() -> None:
     """What operations.md tells to print is a configuration that means the same."""
     written = msgspec.yaml.encode({"detection": {"detectors": DetectionSettings().detectors}})
     assert read(written) == JobSettings()
+
+
+README = PROJECT / "README.md"
+
+
+def test_readme_names_both_commands_first() -> None:
+    first = next(block for block in blocks_of(README) if block.language == "sh")
+    assert [line.split("#")[0].strip() for line in first.text.splitlines()] == ["make demo", "make test"]
+
+
+def test_commands_in_the_documentation_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    commands = {entry.name for entry in COMMANDS}
+    for document in PAGES:
+        shell = "".join(block.text for block in blocks_of(document) if block.language == "sh")
+        assert set(re.findall(r"\bmake ([a-z-]+)", shell)) <= targets, document
+        assert set(re.findall(r"(?:^|/|&& )sentinel ([a-z]+)", shell, re.MULTILINE)) <= commands, document
 
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
