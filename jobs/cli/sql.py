@@ -7,7 +7,7 @@ import typer
 
 from jobs.cli.stack import Home
 from jobs.errors import SentinelError
-from jobs.stack.sql_client import run_sql
+from jobs.stack.sql_client import run_sql, sql_session
 from jobs.stack.stack import Stack
 
 
@@ -28,6 +28,8 @@ def sql(
         raise SentinelError("Give statements or --file, not both.")
     stack = Stack(home)
     text = file.read_text() if file else statements
-    if text and not text.rstrip().endswith(";"):
-        text += ";"
-    run_sql(stack.layout, stack.bootstrap_servers, text, on_cluster=on_cluster)
+    if text is None:
+        sql_session(stack.layout, stack.bootstrap_servers, on_cluster=on_cluster)
+    else:
+        ended = text if text.rstrip().endswith(";") else f"{text};"
+        run_sql(stack.layout, stack.bootstrap_servers, ended, on_cluster=on_cluster, tell=print)

@@ -52,10 +52,9 @@ def found(stack: Stack) -> Backtest:
     return result
 
 
-def rows(output: str) -> list[list[str]]:
+def rows(lines: list[str]) -> list[list[str]]:
     """Return the cells of all rows that the client has printed as tables, the first cell being the kind of change."""
-    lines = [line for line in output.splitlines() if line.startswith("| ")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     return [row for row in cells if row[0] in {"+I", "-U", "+U", "-D"}]
 
 
@@ -72,7 +71,9 @@ def state_of(changes: list[list[str]], keys: int) -> dict[tuple[str, ...], list[
 
 def query(stack: Stack, text: str, *, on_cluster: bool = False) -> list[list[str]]:
     """Return the changes that a query has printed."""
-    return rows(run_sql(stack.layout, stack.bootstrap_servers, text, on_cluster=on_cluster, capture=True))
+    lines: list[str] = []
+    run_sql(stack.layout, stack.bootstrap_servers, text, on_cluster=on_cluster, tell=lines.append)
+    return rows(lines)
 
 
 def test_anomalies_per_detector_and_minute_on_the_cluster(stack: Stack, found: Backtest) -> None:
