@@ -59,7 +59,6 @@ class Detect(KeyedBroadcastProcessFunction):
             MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._control = Control(self._snapshot, self._settings.detectors)
-        self._is_first = runtime_context.get_index_of_this_subtask() == 0
         self._control_loaded = False
         self._shards: dict[int, ShardDetection] = {}
         metrics = runtime_context.get_metrics_group()
@@ -90,11 +89,10 @@ class Detect(KeyedBroadcastProcessFunction):
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
-        """Take a change of a rule or model; a null text removes it. All subtasks hear of it, one answers."""
+        """Take a change of a rule or model; a null text removes it. All subtasks say why it is refused, under one id."""
         for dead_letter in change(self._control, value, ctx):
-            if self._is_first:
-                yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
-                self._dead_letters.inc()
+            yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
+            self._dead_letters.inc()
 
     def _outputs(self, findings: Findings) -> Iterator[Any]:
         for anomaly in findings.anomalies:

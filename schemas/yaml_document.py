@@ -1,4 +1,4 @@
-"""YAML documents as their authors mean them: `on`, `off`, `yes` and `no` are texts, as in YAML 1.2."""
+"""YAML as configurations are written in it: `on`, `off`, `yes` and `no` are words, as in YAML 1.2, not truth values."""
 
 import re
 from typing import Any
@@ -7,19 +7,20 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 but for its booleans, of which the key `on` would be one."""
+    """PyYAML reads YAML 1.1, in which the key `on` of a detector would be the key `true`."""
 
 
+_BOOL = "tag:yaml.org,2002:bool"
 _Loader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:bool"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
-def decode_yaml(document: bytes | str) -> Any:
-    """Return what a document of YAML, or JSON, holds. Raises ValueError that says where it is none."""
+def read_yaml(document: bytes | str) -> Any:
+    """Return what a YAML document holds; raises ValueError with line and problem if it is none."""
     try:
-        return yaml.load(document, Loader=_Loader)  # noqa: S506 - a safe loader
+        return yaml.load(document, _Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"neither YAML nor JSON: {' '.join(str(error).split())}") from None
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from None

@@ -69,7 +69,9 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     on: Literal["event", "1s", "10s", "1m"]
     """What is observed: every call, or windows of one length."""
     entity: Literal["model", "user", "tenant_provider", "provider"] = "model"
+    """Whose baseline it is: a model as an application uses it, a user, or a provider as a tenant or all use it."""
     metrics: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """What is judged; `udfs.aggregates.OBSERVED` has the names by `on` and `entity`."""
     warning: Positive
     """Raw score from which an observation is anomalous."""
     critical: Positive | None = None
@@ -79,17 +81,19 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     volume_min: Annotated[float, Meta(ge=1)] = 1.0
     """Calls a window must hold to be scored and learnt."""
     warm_up_samples: Count = 30
+    """A series is scored when it has been learnt from this many times, over at least `warm_up_ms`."""
     warm_up_ms: Duration = 300_000
-    """A series is scored when it has been learnt from this many times, over at least this long."""
+    """Least time over which a series has been seen before it is scored."""
     consecutive: Count = 1
     """Anomalous observations before a warning; one that is not takes one back."""
     consecutive_critical: Count = 1
-    """The same, before an anomaly may be critical."""
+    """Anomalous observations before an anomaly may be critical."""
     refractory_ms: Duration = 60_000
     """While an anomaly lasts it is told of when it begins, when it becomes more severe, and else once in this time."""
     relearn_samples: Count = 60
+    """A level that was anomalous in so many observations, over at least `relearn_ms`, is the new normal."""
     relearn_ms: Duration = 1_800_000
-    """A level that was anomalous in so many observations, over at least this long, is the new normal."""
+    """Least time that a new level has lasted before it is the new normal."""
     forget_ms: Annotated[int, Meta(ge=1)] = 14 * 86_400_000
     """A series not seen for this long begins again."""
 

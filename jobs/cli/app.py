@@ -28,6 +28,8 @@ COMMANDS: Final = (
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
     CommandEntry("rules", "jobs.cli.rules:rules", "Check, try, publish and remove rules."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
+    CommandEntry("sql", "jobs.cli.sql:sql", "Query the topics by Flink SQL."),
+    CommandEntry("topics", "jobs.cli.topics:topics", "Create the topics on any Kafka cluster."),
     CommandEntry("bench", "jobs.cli.bench:bench", "Measure throughput and latency on a stack of their own."),
     CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),
 )

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jobs.errors import SentinelError
-from schemas.yaml_document import decode_yaml
+from schemas.yaml_document import read_yaml
 from udfs.detectors import installed_detectors, union_of
 from udfs.settings import DetectionSettings
 
@@ -50,7 +50,7 @@ def read(document: bytes) -> JobSettings:
 
     Which types of detectors there are depends on the plug-ins that are installed, so theirs is a second step.
     """
-    raw = decode_yaml(document)
+    raw = read_yaml(document)
     listed = (
         raw["detection"].pop("detectors", None) if isinstance(raw, dict) and _is_section(raw.get("detection")) else None
     )

@@ -8,7 +8,7 @@ from jobs.errors import SentinelError
 from schemas.codec import encode
 from schemas.config_record import rule_key
 from schemas.rule import Rule
-from schemas.yaml_document import decode_yaml
+from schemas.yaml_document import read_yaml
 from udfs.control import Control
 from udfs.rules.checks import check
 
@@ -16,7 +16,7 @@ from udfs.rules.checks import check
 def read_rules(path: Path) -> tuple[Rule, ...]:
     """Return the rules of a file. Raises SentinelError that says which rule and field is wrong, and why."""
     try:
-        document = decode_yaml(path.read_bytes())
+        document = read_yaml(path.read_bytes())
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror}"
         raise SentinelError(problem) from None

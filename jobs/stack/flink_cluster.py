@@ -48,9 +48,11 @@ class FlinkCluster:
         connectors = archives("connectors")
         flink = self._layout.flink
         # flink-python in lib as well: loaded by a job's own class loader, the second job on a TaskManager fails.
-        jars = (wheel / "lib", wheel / "opt", connectors)
-        _link(flink / "lib", [jar for folder in jars for jar in folder.glob("*.jar") if "sql-client" not in jar.name])
-        _link(flink / "opt", (wheel / "opt").glob("flink-python-*.jar"))
+        jars = [jar for folder in (wheel / "lib", wheel / "opt", connectors) for jar in folder.glob("*.jar")]
+        # Only the SQL client needs these two.
+        for_sql = [jar for jar in jars if jar.name.startswith(("flink-sql-client", "flink-sql-gateway"))]
+        _link(flink / "lib", [jar for jar in jars if jar not in for_sql])
+        _link(flink / "opt", [*(wheel / "opt").glob("flink-python-*.jar"), *for_sql])
         _link(flink / "plugins", [wheel / "plugins" / "metrics-prometheus"])
         (flink / "tmp").mkdir(exist_ok=True)
         for folder in (self._layout.checkpoints, self._layout.savepoints):

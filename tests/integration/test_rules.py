@@ -83,7 +83,10 @@ def test_rule_takes_effect_without_a_restart_and_a_wrong_one_is_refused(running:
     assert {each.detector_id for each in anomalies} == {"rule-slow"}
     refused = Reader(running, DEAD_LETTERS)
     refused.until(bool)
-    [letter] = [msgspec.json.decode(value, type=DeadLetter) for value in refused.values]
+    # Every subtask says so, under one id.
+    [letter] = {
+        each.dead_letter_id: each for each in (msgspec.json.decode(value, type=DeadLetter) for value in refused.values)
+    }.values()
     assert (letter.topic, letter.reason) == (CONFIG.name, RejectReason.OUT_OF_RANGE)
     assert "rule/wrong: when, sequence: give exactly one of them" in letter.detail
     [job] = [job for job in running.jobs() if job["name"] == "llm-sentinel-detection"]

@@ -21,7 +21,7 @@ from schemas.dead_letter import RejectReason
 from schemas.rule import All, Any, Condition, Not, Operator, Pattern, Rule, Threshold
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
-from schemas.yaml_document import decode_yaml
+from schemas.yaml_document import read_yaml
 from tests.calls import START_AT_MS, call, heartbeat
 from udfs.control import Control
 from udfs.detection import ShardDetection
@@ -36,7 +36,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "rules.md"
 
 def rule(text: str) -> Rule:
     """Return a rule written in YAML."""
-    return msgspec.convert(decode_yaml(text), Rule)
+    return msgspec.convert(read_yaml(text), Rule)
 
 
 def found(

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.yaml_document import decode_yaml
+from schemas.yaml_document import read_yaml
 from udfs.detector import Detector
 from udfs.detectors.autoencoder import Autoencoder
 from udfs.detectors.cusum import Cusum
@@ -72,7 +72,7 @@ def union_of(detectors: Sequence[type[Detector]]) -> Any:
 def read_detectors(document: bytes | str, detectors: Sequence[type[Detector]] = BUILT_IN) -> tuple[Detector, ...]:
     """Return the detectors of a YAML list. Raises ValueError with a sentence that says where and what is wrong."""
     try:
-        read: tuple[Detector, ...] = msgspec.convert(decode_yaml(document), tuple[union_of(detectors), ...])  # type: ignore[misc]
+        read: tuple[Detector, ...] = msgspec.convert(read_yaml(document), tuple[union_of(detectors), ...])  # type: ignore[misc]
     except ValueError as error:
         raise ValueError(f"the list of detectors is wrong: {' '.join(str(error).split())}") from None
     identifiers = [each.detector_id for each in read]

@@ -101,6 +101,7 @@ class Cusum(Detector, frozen=True, tag="cusum"):
     slack: Annotated[float, Meta(gt=0, le=3)] = 0.75
     """Half the change that is found fastest, in standard deviations."""
     scale: Literal["log", "linear"] = "log"
+    """Whether distances are those of logarithms or of the values themselves."""
     floor: NonNegative = 0.15
     """Least deviation that is believed, as a share of the value: changes below the slack's share of it are none."""
 

@@ -116,11 +116,15 @@ class ErrorBurst(Detector, frozen=True, tag="error_burst"):
     half_life: Positive = 5_000.0
     """Calls after which one counts half."""
     prior_rate: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    """The share of failed calls assumed of a series that nothing is known of."""
     prior_calls: Positive = 100.0
-    """The rate assumed of a series that nothing is known of, and the calls that this is worth."""
+    """The calls that this assumption is worth."""
     rise: Annotated[float, Meta(gt=1)] = 5.0
+    """The rise that is tested for, in multiples of the usual rate."""
     risen_least: Annotated[float, Meta(gt=0, lt=1)] = 0.08
+    """The least share of failed calls that is tested for as a rise."""
     outage: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    """The share of failed calls that is tested for as an outage."""
 
     method: ClassVar[str] = "sequential likelihood ratio of failed calls"
     unit: ClassVar[str] = "nats"

@@ -100,8 +100,9 @@ class ErrorRate(Detector, frozen=True, tag="error_rate"):
     half_life: Positive = 360.0
     """Windows after which one counts half."""
     prior_rate: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    """The share of failed calls assumed of a series that nothing is known of."""
     prior_calls: Positive = 100.0
-    """The rate assumed of a series that nothing is known of, and the calls that this is worth."""
+    """The calls that this assumption is worth."""
     rate_least: Annotated[float, Meta(ge=0, lt=1)] = 0.03
     """Share of failed calls below which nobody is told."""
 

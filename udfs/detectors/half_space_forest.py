@@ -150,12 +150,15 @@ class HalfSpaceForest(Detector, frozen=True, tag="half_space_forest"):
     """
 
     trees: Annotated[int, Meta(ge=1, le=64)] = 12
+    """Random trees; the more, the smoother the score and the larger the state."""
     height: Annotated[int, Meta(ge=1, le=8)] = 4
+    """Times that a tree halves the space."""
     half_life: Positive = 720.0
     """Windows after which one counts half."""
     floor: Annotated[float, Meta(gt=0, le=10)] = 0.05
     """Least deviation of a metric that is believed, as a share of its value."""
     seed: Annotated[int, Meta(ge=0)] = 1
+    """Which random trees; another one begins anew in meaning, so change it with the detector_id."""
     direction: Literal["high", "low", "both"] = "both"
 
     form: ClassVar[Literal["series", "vector", "silence"]] = "vector"

@@ -101,6 +101,7 @@ class MovingAverage(Detector, frozen=True, tag="moving_average"):
     smoothing: Annotated[float, Meta(gt=0, le=1)] = 0.1
     """Weight of the newest window in the fast average."""
     scale: Literal["log", "linear"] = "log"
+    """Whether distances are those of logarithms or of the values themselves."""
     floor: Annotated[float, Meta(gt=0, le=10)] = 0.05
     """Least deviation that is believed, as a share of the value: 0.05 is 5 per cent."""
 

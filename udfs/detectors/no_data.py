@@ -68,7 +68,9 @@ class NoData(Detector, frozen=True, tag="no_data"):
     fade_ms: Positive = 604_800_000.0
     """Time in which the longest silence is forgotten."""
     margin: Annotated[float, Meta(ge=1)] = 3.0
+    """Multiple of the longest silence so far that a silence must exceed."""
     least_ms: Positive = 60_000.0
+    """Shortest silence that is told."""
 
     form: ClassVar[Literal["series", "vector", "silence"]] = "silence"
     method: ClassVar[str] = "silence against the series' own rhythm"

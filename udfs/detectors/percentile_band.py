@@ -88,6 +88,7 @@ class PercentileBand(Detector, frozen=True, tag="percentile_band"):
     """Observations after which one counts half."""
     warm_up_samples: Annotated[int, Meta(ge=30)] = 100
     scale: Literal["log", "linear"] = "log"
+    """Whether distances are those of logarithms or of the values themselves."""
     floor: Annotated[float, Meta(gt=0, le=10)] = 0.05
     """Least deviation that is believed, as a share of the value: 0.05 is 5 per cent."""
 

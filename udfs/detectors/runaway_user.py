@@ -23,7 +23,7 @@ def _elapsed(state: Floats, at_ms: int) -> float:
 def _rate(state: Floats, x: float, at_ms: int, parameters: Floats) -> float:
     """Return the rate per second with one more call that adds x."""
     fast_ms = parameters[_FAST_MS]
-    return state[_RATE] * math.exp(-_elapsed(state, at_ms) / fast_ms) + max(x, 0.0) * 1_000.0 / fast_ms
+    return state[_RATE] * math.exp(-_elapsed(state, at_ms) / fast_ms) + max(x, 0.0) * (1_000.0 / fast_ms)
 
 
 @kernel
@@ -89,8 +89,11 @@ class RunawayUser(Detector, frozen=True, tag="runaway_user"):
     typical_calls: Positive = 50.0
     """Calls after which a user's own past counts as much as the typical one."""
     fast_ms: Positive = 60_000.0
+    """Time over which the rate is summed up."""
     rise_ms: Positive = 900_000.0
+    """Time within which the record follows a rise."""
     fade_ms: Positive = 86_400_000.0
+    """Time within which the record fades."""
 
     detector_type: ClassVar[DetectorType] = DetectorType.BEHAVIORAL
     method: ClassVar[str] = "rate against the user's own record"

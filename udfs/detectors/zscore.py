@@ -73,6 +73,7 @@ class ZScore(Detector, frozen=True, tag="zscore"):
     half_life: Positive = 360.0
     """Observations after which one counts half."""
     scale: Literal["log", "linear"] = "log"
+    """Whether distances are those of logarithms or of the values themselves."""
     floor: Annotated[float, Meta(gt=0, le=10)] = 0.05
     """Least deviation that is believed, as a share of the value: 0.05 is 5 per cent."""
 
