@@ -89,7 +89,7 @@ class Detect(KeyedBroadcastProcessFunction):
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
-        """Take a change of a rule or model; a null text removes it. All subtasks say why it is refused, under one id."""
+        """Take a change of a rule or model; null removes it. Every subtask says why it is refused, under one id."""
         for dead_letter in change(self._control, value, ctx):
             yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
             self._dead_letters.inc()
