@@ -11,6 +11,9 @@ from rich.console import Console
 from jobs.backtest import telemetry
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
+from jobs.score.files import read_truth
+from jobs.score.score import score
+from jobs.score.table import REPORT_WIDTH, score_table
 from schemas.codec import encode
 
 
@@ -27,8 +30,12 @@ def backtest(
     config: Annotated[
         Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
     ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="What `sentinel replay --truth` wrote: say which faults were found.")
+    ] = None,
 ) -> None:
     """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
+    planted = read_truth(truth) if truth else None
     settings = load(config) if config else JobSettings()
     result = telemetry.backtest(telemetry.read_lines(source), settings.detection)
     summary = telemetry.counts(result)
@@ -40,6 +47,11 @@ def backtest(
     except OSError as error:
         problem = f"cannot write to {out}: {error.strerror}"
         raise SentinelError(problem) from None
-    Console().print(
+    # The table is wider than the 80 columns that are taken for granted where there is no terminal.
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=REPORT_WIDTH)
+    console.print(
         f"{summary['anomalies']} anomalies and {summary['incidents']} incidents of {result.records} records: {out}"
     )
+    if planted is not None:
+        console.print(score_table(score(planted, result.anomalies, result.incidents)))
