@@ -252,7 +252,9 @@ def over_silences(
         if learns:
             if is_forgotten(header, at, policy):
                 _begin_again(header, state)
-            _learn(state, float(max(at - last, 0)), volumes[i], at, parameters, 1.0)
+            # Before its first observation a series was not silent: it was not there.
+            silence = float(max(at - last, 0)) if header[LAST_AT] > 0.0 else 0.0
+            _learn(state, silence, volumes[i], at, parameters, 1.0)
             header[TOLD_RANK] = 0.0
             note(header, at, True)
         _store(states, rows[i], column, header, state)
