@@ -27,6 +27,7 @@ COMMANDS: Final = (
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
+    CommandEntry("demo", "jobs.cli.demo:demo", "Show planted faults being found, on a stack of its own."),
     CommandEntry("bench", "jobs.cli.bench:bench", "Measure throughput and latency on a stack of their own."),
     CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),
 )

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.backtest import telemetry
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
 from jobs.score.files import read_truth
 from jobs.score.score import score
-from jobs.score.table import REPORT_WIDTH, score_table
+from jobs.score.table import report_console, score_table
 from schemas.codec import encode
 
 
@@ -47,9 +46,7 @@ def backtest(
     except OSError as error:
         problem = f"cannot write to {out}: {error.strerror}"
         raise SentinelError(problem) from None
-    # The table is wider than the 80 columns that are taken for granted where there is no terminal.
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=REPORT_WIDTH)
+    console = report_console()
     console.print(
         f"{summary['anomalies']} anomalies and {summary['incidents']} incidents of {result.records} records: {out}"
     )

@@ -1,6 +1,6 @@
 """Table: a score for people to read."""
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +21,12 @@ def score_table(score: Score) -> RenderableType:
     for finding in score.findings:
         table.add_row(*_row(finding))
     return Group(table, *(Text(line) for line in _lines(score)))
+
+
+def report_console() -> Console:
+    """Return a console that is wide enough for the table where no terminal says how wide it is."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, width=REPORT_WIDTH)
 
 
 def scope_text(scope: Scope) -> str:
