@@ -13,9 +13,10 @@ from jobs.replay.world import World, default_world
 from schemas.codec import encode
 
 APPLICATIONS = 12
-"""Enough for a fault on each and a provider with several of them; the busiest, whose traffic has no long pauses."""
+"""Enough for a fault on each and a provider with several of them. The busiest: traces of the others have more
+pauses and changes of their own, which nobody planted and every detector should tell of."""
 TAIL_MS = 10_000
-"""Heartbeats after the last call, so that its windows close; much longer, and everything would rightly be called silent.
+"""Heartbeats after the last call, so that its windows close; after a minute, everything would rightly be called silent.
 The plan's last fault ends well before the traffic does."""
 
 
