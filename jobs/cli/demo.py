@@ -12,6 +12,7 @@ from jobs.replay.faults import duration_ms
 from jobs.score.table import report_console, score_table
 
 INTERRUPTED = 130
+_MINUTE_MS = 60_000
 
 
 def demo(
@@ -32,7 +33,9 @@ def demo(
     except ValueError as error:
         raise SentinelError(f"--duration: {error}") from None
     console = report_console()
-    scene = default_scene(seed=seed, start_at_ms=int(time.time() * 1000) - length_ms, duration_ms=length_ms)
+    # On a whole minute, so that windows cut the same traffic the same way in every run of a seed.
+    start_at_ms = (int(time.time() * 1000) - length_ms) // _MINUTE_MS * _MINUTE_MS
+    scene = default_scene(seed=seed, start_at_ms=start_at_ms, duration_ms=length_ms)
     try:
         result = run_demo(scene, speed_up=speed_up, console=console)
     except KeyboardInterrupt:
