@@ -57,7 +57,7 @@ test-all: check ## Every test, the slow ones too
 	$(BIN)/pytest -m 'not cluster' -n auto
 	$(BIN)/pytest -m cluster
 
-demo: setup ## Replay a faulty hour through the pure core and print the incidents
+demo: setup ## Replay traffic with nine planted faults through Kafka and Flink and say which were found (3 minutes)
 	$(BIN)/sentinel demo
 
 bench: setup ## Measure throughput and latency on this machine, a few minutes each

@@ -15,6 +15,8 @@ from udfs.entity import UNKNOWN, model_key, user_key
 
 DEFAULT_TENANT = "default"
 _DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
+_TIMES = 2
+"""Columns of values, the first ones, that are times."""
 
 
 _TEXTS: dict[str, Callable[[TelemetryEvent], str | None]] = {
@@ -35,7 +37,10 @@ class Calls(Struct, frozen=True):
     events: list[TelemetryEvent]
     at_ms: NDArray[np.int64]
     values: NDArray[np.float64]
-    """float64[n, 5]: latency_ms, ttft_ms, prompt_tokens, completion_tokens, cost_usd; NaN is missing."""
+    """float64[n, 5]: latency_ms, ttft_ms, prompt_tokens, completion_tokens, cost_usd; NaN is missing.
+
+    A call that failed has no latency, here as in windows: how long a client waits before it gives up, or how fast a
+    refusal comes, says nothing of how fast answers are."""
     error: NDArray[np.float64]
     """1.0 for a call that failed."""
     model_keys: list[str]
@@ -91,18 +96,21 @@ def take(
 
 def _columns(events: list[TelemetryEvent], at_ms: list[int]) -> Calls:
     data = [event.data for event in events]
-    values = [(each.latency_ms, each.ttft_ms, each.prompt_tokens, each.completion_tokens, each.cost) for each in data]
+    rows = [(each.latency_ms, each.ttft_ms, each.prompt_tokens, each.completion_tokens, each.cost) for each in data]
+    values = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    failed = np.array(
+        [
+            event.event_type is EventType.ERROR or each.status in (Status.ERROR, Status.TIMEOUT)
+            for event, each in zip(events, data, strict=True)
+        ],
+        dtype=bool,
+    )
+    values[failed, :_TIMES] = np.nan
     return Calls(
         events=events,
         at_ms=np.array(at_ms, dtype=np.int64),
-        values=np.array(values, dtype=np.float64).reshape(-1, 5),
-        error=np.array(
-            [
-                event.event_type is EventType.ERROR or each.status in (Status.ERROR, Status.TIMEOUT)
-                for event, each in zip(events, data, strict=True)
-            ],
-            dtype=np.float64,
-        ),
+        values=values,
+        error=failed.astype(np.float64),
         model_keys=[
             model_key(
                 each.provider or UNKNOWN,

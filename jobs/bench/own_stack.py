@@ -1,4 +1,4 @@
-"""A stack of the benchmark's own: in a folder beside the usual one, and gone afterwards."""
+"""A stack of one's own, for a benchmark or a demonstration: in a folder beside the usual one, and gone afterwards."""
 
 import os
 import signal
@@ -16,20 +16,26 @@ TASKMANAGERS = 2
 
 
 @contextmanager
-def own_stack() -> Iterator[Stack]:
-    """Yield a running Kafka and Flink without a job; stop it and remove its folder afterwards, whatever happened."""
+def own_stack(prefix: str = "bench-") -> Iterator[Stack]:
+    """Yield a running Kafka and Flink without a job; stop it and remove its folder afterwards, whatever happened.
+
+    The name of the folder begins with the prefix.
+    """
     beside = default_home().parent
     beside.mkdir(parents=True, exist_ok=True)
     # An interrupted benchmark cleans up as well, by whichever of the two signals.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with TemporaryDirectory(prefix="bench-", dir=beside, ignore_cleanup_errors=True) as folder:
+        with TemporaryDirectory(prefix=prefix, dir=beside, ignore_cleanup_errors=True) as folder:
             stack = Stack(Path(folder))
             try:
                 stack.up(taskmanagers=TASKMANAGERS, job=False)
                 yield stack
             finally:
+                # Impatience must not leave anything behind.
+                patient = signal.signal(signal.SIGINT, signal.SIG_IGN)
                 stack.down()
+                signal.signal(signal.SIGINT, patient)
     finally:
         signal.signal(signal.SIGTERM, before)
 

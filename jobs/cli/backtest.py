@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from jobs.backtest import telemetry
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
 from jobs.rules.files import in_force, read_rules
+from jobs.score.files import read_truth
+from jobs.score.score import score
+from jobs.score.table import report_console, score_table
 from schemas.codec import encode
 
 
@@ -29,8 +31,12 @@ def backtest(
         Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="Rules that hold from the first event on, YAML or JSON.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="What `sentinel replay --truth` wrote: say which faults were found.")
+    ] = None,
 ) -> None:
     """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
+    planted = read_truth(truth) if truth else None
     settings = load(config) if config else JobSettings()
     result = telemetry.backtest(
         telemetry.read_lines(source), settings.detection, in_force(read_rules(rules) if rules else ())
@@ -44,6 +50,9 @@ def backtest(
     except OSError as error:
         problem = f"cannot write to {out}: {error.strerror}"
         raise SentinelError(problem) from None
-    Console().print(
+    console = report_console()
+    console.print(
         f"{summary['anomalies']} anomalies and {summary['incidents']} incidents of {result.records} records: {out}"
     )
+    if planted is not None:
+        console.print(score_table(score(planted, result.anomalies, result.incidents)))

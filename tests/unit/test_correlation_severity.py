@@ -38,6 +38,7 @@ def repeated(one: Witness, times: int) -> Witness:
         ("critical", {"score": "0.89", "level": "0"}, 0.58),
         ("critical", {"score": "0.9", "level": "0"}, 0.94),
         ("critical", {"score": "0", "level": "0", "type": "rule"}, 0.85),
+        ("critical", {"score": "0", "level": "0", "type": "behavioral"}, 0.85),
     ],
 )
 def test_strength_follows_severity_and_score(severity: str, options: dict[str, str], strength: float) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas.codec import encode
 from schemas.dead_letter import RejectReason
@@ -13,10 +14,14 @@ from tests.calls import START_AT_MS, call, heartbeat, troubled_calls
 from udfs.aggregates import AGGREGATES
 from udfs.control import Control
 from udfs.detection import ShardDetection
+from udfs.detectors.defaults import default_detectors
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
 
-SETTINGS = DetectionSettings()
+# Users are watched for half an hour by default, longer than the traffic lasts.
+SETTINGS = DetectionSettings(
+    detectors=tuple(replace(each, warm_up_ms=60_000) if each.entity == "user" else each for each in default_detectors())
+)
 RECORDS = [encode(event) for event in troubled_calls(900)]
 
 

@@ -23,4 +23,5 @@ class CorrelationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     open_score: Score = 60.0
     critical_score: Score = 85.0
     lone_event_score: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.9
-    """A single event that a detector (not a rule) calls critical opens an incident alone from this score on."""
+    """A single event that a detector (no rule, none of behaviour) calls critical opens an incident alone from this
+    score on."""

@@ -28,6 +28,10 @@ LONE_EVENT_STRENGTH = 0.58
 """A critical score on one single event that is not extreme: just below the opening score, since latencies, tokens and
 costs of single calls have heavy tails. Any second witness opens."""
 
+LASTING = frozenset({DetectorType.RULE, DetectorType.BEHAVIORAL})
+"""Detectors whose anomaly at a single event is not about that event alone: a rule says what someone meant by it, and
+behaviour is a habit, such as a user's rate of calls, that was held against many events."""
+
 
 class Concern(StrEnum):
     """What kind of trouble a metric speaks of; it decides who may be the cause of it."""
@@ -165,7 +169,7 @@ def strength_of(anomaly: Anomaly, level_ms: int, lone_event_score: float) -> flo
     """Return how sure one anomaly alone makes us, in (0, 1): its severity decides, its score refines."""
     score = min(max(anomaly.score, 0.0), 1.0)
     if anomaly.severity is Severity.CRITICAL:
-        is_lone = level_ms == 0 and anomaly.volume <= 1 and anomaly.detector_type is not DetectorType.RULE
+        is_lone = level_ms == 0 and anomaly.volume <= 1 and anomaly.detector_type not in LASTING
         if is_lone and score < lone_event_score:
             return LONE_EVENT_STRENGTH
         return CRITICAL_STRENGTH + CRITICAL_SPAN * score

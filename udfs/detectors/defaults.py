@@ -82,17 +82,24 @@ def _of_users() -> tuple[Detector, ...]:
             on="event",
             metrics=(metric,),
             typical=typical,
+            # As many as a user of the typical rate makes in the minute over which rates are averaged.
+            typical_calls=30,
             warning=4.0,
-            critical=16.0,
+            critical=critical,
+            # One huge call is no runaway: a user has to go on.
+            consecutive=3,
+            consecutive_critical=3,
             warm_up_samples=20,
-            warm_up_ms=_MINUTE_MS,
+            # Twice the time in which a record rises: before, a busy user has had no time to show that it is one.
+            warm_up_ms=30 * _MINUTE_MS,
             relearn_samples=500,
             forget_ms=24 * _HOUR_MS,
         )
-        for name, metric, typical in (
-            ("calls", "calls_per_s", 0.5),
-            ("tokens", "tokens_per_s", 2_000.0),
-            ("cost", "cost_usd_per_s", 0.02),
+        # All calls count alike, but tokens and cost are heavy-tailed: many times the usual is less remarkable there.
+        for name, metric, typical, critical in (
+            ("calls", "calls_per_s", 0.5, 8.0),
+            ("tokens", "tokens_per_s", 2_000.0, 16.0),
+            ("cost", "cost_usd_per_s", 0.02, 16.0),
         )
     )
 
@@ -172,11 +179,11 @@ def _of_models() -> tuple[Detector, ...]:
             detector_id="robust-1m",
             on="1m",
             metrics=_MEANS,
-            warning=7.0,
-            critical=14.0,
+            warning=5.0,
+            critical=12.0,
             direction="high",
             half_life=240,
-            floor=0.1,
+            floor=0.07,
             consecutive_critical=2,
             warm_up_samples=60,
         ),

@@ -61,12 +61,16 @@ def _expect(state: Floats, volume: float, at_ms: int, parameters: Floats, reach:
 def _learn(state: Floats, x: float, volume: float, at_ms: int, parameters: Floats, weight: float) -> None:
     y, newest = to_scale(x, parameters[_SCALE]), parameters[_NEWEST]
     if state[COUNT] >= parameters[_FROM_COUNT]:
+        before = abs(state[_AVERAGE])
         state[_AVERAGE] = _average(state, y, volume, parameters)
         if weight > 0.0:
             step = max(newest, 1.0 / (state[COUNT] - parameters[_FROM_COUNT] + 1.0))
             reach = _HUBER_REACH * _deviation(state, parameters)
             size = abs(state[_AVERAGE])
-            state[_TAIL] = learn_tail(state[_TAIL], size / _deviation(state, parameters), newest)
+            # An excursion teaches how far ordinary ones go when it is over: one that is still growing may be a change,
+            # which would otherwise vouch for itself, a little with each window.
+            if size < before:
+                state[_TAIL] = learn_tail(state[_TAIL], size / _deviation(state, parameters), newest)
             state[_AVERAGE_VARIANCE] += step * (min(size, reach) ** 2 - state[_AVERAGE_VARIANCE])
     if weight > 0.0:
         learn_moments(state, y, volume, _floor(state, parameters), newest)

@@ -1,0 +1,1 @@
+"""Score: what was found, held against what was planted."""
