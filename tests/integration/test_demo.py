@@ -39,7 +39,10 @@ def test_demo_finds_what_it_planted_and_leaves_nothing_behind(tmp_path: Path) ->
 
 
 def test_interrupted_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    # What runs in the background may ignore Ctrl-C, and so would its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = start(tmp_path)
+    signal.signal(signal.SIGINT, before)
     assert running.stdout is not None
     for line in running.stdout:
         if line.startswith("The job runs"):
