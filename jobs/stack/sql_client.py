@@ -23,7 +23,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _SETTINGS: Final = {
     "sql-client.execution.result-mode": "tableau",
     # Results are cut off at 30 characters otherwise.
-    "sql-client.display.max-column-width": "120",
+    "table.display.max-column-width": "120",
     "parallelism.default": "1",
 }
 
@@ -82,7 +82,9 @@ def _prepared(
     kept = {key: value for key, value in settings.items() if not key.startswith("rest.bind")}
     with tempfile.TemporaryDirectory(prefix="sentinel-sql-") as name:
         folder = Path(name)
-        write_settings(kept | _SETTINGS | {"execution.target": "remote" if on_cluster else "local"}, folder)
+        # A query inside the client has a JobManager of its own, which takes any free port.
+        target = {"execution.target": "remote"} if on_cluster else {"execution.target": "local", "rest.port": "0"}
+        write_settings(kept | _SETTINGS | target, folder)
         tables = folder / "tables.sql"
         tables.write_text(tables_of(bootstrap_servers))
         history = layout.home / "sql-history"
