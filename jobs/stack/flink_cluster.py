@@ -70,13 +70,11 @@ class FlinkCluster:
 
     def get(self, path: str) -> Any:
         """Return the JobManager's answer to a GET request of its REST interface."""
-        try:
-            # The machine's proxy has no business with the loopback interface.
-            answer = httpx.get(self._rest_url + path, timeout=_REQUEST_S, trust_env=False)
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
-            raise SentinelError(f"Flink's JobManager does not answer {self._rest_url}{path}: {error}") from error
-        return answer.json()
+        return self._ask("GET", path)
+
+    def post(self, path: str, document: object) -> Any:
+        """Return the JobManager's answer to a POST request of its REST interface; the document is sent as JSON."""
+        return self._ask("POST", path, document)
 
     def taskmanager_ids(self) -> frozenset[str]:
         """Return the resource ids of the TaskManagers the JobManager knows; none while it does not answer."""
@@ -112,6 +110,15 @@ class FlinkCluster:
         if done.returncode != 0 or submitted is None:
             raise SentinelError(f"Flink did not take the job {program}{_reason(done.stdout + done.stderr)}: see {log}")
         return submitted[1]
+
+    def _ask(self, method: str, path: str, document: object = None) -> Any:
+        try:
+            # The machine's proxy has no business with the loopback interface.
+            answer = httpx.request(method, self._rest_url + path, json=document, timeout=_REQUEST_S, trust_env=False)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise SentinelError(f"Flink's JobManager does not answer {self._rest_url}{path}: {error}") from error
+        return answer.json()
 
     def _start(
         self, name: str, main_class: str, flags: Sequence[str], metrics_port: int, own: Sequence[str] = ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from jobs.errors import SentinelError
 from jobs.stack import kafka_broker
@@ -30,6 +31,7 @@ from jobs.stack.state import StackRecord
 from jobs.stack.waiting import wait_until
 
 _FLINK_GRACE_S: Final = 10.0
+_SAVEPOINT_S: Final = 120.0
 _KAFKA_GRACE_S: Final = 15.0
 _LIVE_JOB_STATES: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "FAILING", "RESTARTING", "RECONCILING"})
 
@@ -165,6 +167,23 @@ class Stack:
     def job_state(self, job_id: str) -> str:
         """Return Flink's word for the state of a job, such as RUNNING."""
         return str(self.flink.get(f"/jobs/{job_id}")["state"])
+
+    def stop_job(self, job_id: str) -> Path:
+        """Stop a job with a savepoint and return the savepoint's folder, from which another can start."""
+        cluster = self.flink
+        asked = cluster.post(f"/jobs/{job_id}/stop", {"targetDirectory": self.layout.savepoints.as_uri()})
+        progress = f"/jobs/{job_id}/savepoints/{asked['request-id']}"
+        wait_until(
+            lambda: cluster.get(progress)["status"]["id"] == "COMPLETED",
+            f"the savepoint of job {job_id}",
+            deadline_s=_SAVEPOINT_S,
+        )
+        outcome = cluster.get(progress)["operation"]
+        if "location" not in outcome:
+            cause = str(outcome.get("failure-cause", {}).get("stack-trace", "no cause given")).splitlines()[0]
+            raise SentinelError(f"Flink made no savepoint of job {job_id} ({cause}).")
+        wait_until(lambda: self.job_state(job_id) == "FINISHED", f"the end of job {job_id}", deadline_s=_SAVEPOINT_S)
+        return Path(urlsplit(outcome["location"]).path)
 
     # --- Faults -------------------------------------------------------------------------------------------------------
 

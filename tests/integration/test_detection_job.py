@@ -1,123 +1,72 @@
 """The detection job on a real broker and a real cluster: what it finds, and that faults change nothing of it."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
+from msgspec.structs import replace
 
-from jobs.backtest.telemetry import backtest
-from jobs.errors import SentinelError
+from jobs.detection.settings import JobSettings, KafkaSettings
+from jobs.stack.services import DETECTION_MODULE
 from jobs.stack.stack import Stack
 from jobs.stack.waiting import wait_until
-from jobs.topics import ANOMALIES, DEAD_LETTERS, INCIDENTS, SUMMARIES, TELEMETRY, Topic
-from schemas.anomaly import Anomaly
-from schemas.codec import encode
+from jobs.topics import DEAD_LETTERS, INCIDENTS, SUMMARIES, TELEMETRY
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
+from schemas.time import to_at_ms
 from tests.bad_records import bad_records
-from tests.calls import START_AT_MS, heartbeat, troubled_calls
+from tests.runs import CUT, EVENTS, expected, found, identified, read_until, restarts, send, send_with
 from udfs.settings import DetectionSettings
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
-
-SECONDS = 900
-EVENTS = list(troubled_calls(SECONDS))
-END_AT_MS = START_AT_MS + (SECONDS + 120) * 1000
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Stack]:
-    """A stack of its own with the detection job."""
+def empty(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of its own with one TaskManager and no job."""
     stack = Stack(tmp_path / "stack")
-    stack.up(taskmanagers=2, settings={"execution.checkpointing.interval": "2 s"})
+    stack.up(taskmanagers=1, job=False, settings={"execution.checkpointing.interval": "2 s"})
     try:
         yield stack
     finally:
         stack.down()
 
 
-def expected() -> set[tuple[str, str]]:
-    """Return what a backtest of the same events finds."""
-    records = [encode(event) for event in EVENTS] + [heartbeat(END_AT_MS, 0)]
-    return {(each.anomaly_id, each.severity.value) for each in backtest(records, DetectionSettings()).anomalies}
+@pytest.fixture
+def running(empty: Stack) -> Stack:
+    """The same with two TaskManagers and the detection job as it comes."""
+    empty.start_taskmanager()
+    empty.submit_detection_job()
+    return empty
 
 
-def send(stack: Stack, *, halfway: Callable[[], None] = lambda: None) -> None:
-    """Produce all events keyed as the contract says, heartbeats every second of event time in every partition."""
-    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 5})
-    second = 0
-    for number, event in enumerate(EVENTS):
-        at_ms = START_AT_MS + number * 1000 // 30
-        if at_ms // 1000 > second:
-            second = at_ms // 1000
-            beat(producer, at_ms)
-        producer.produce(TELEMETRY.name, encode(event), key=f"{event.tenant_id}|{event.application_id}")
-        if number == len(EVENTS) // 2:
-            producer.flush()
-            halfway()
-    beat(producer, END_AT_MS)
-    assert producer.flush(30) == 0
-
-
-def beat(producer: Producer, at_ms: int) -> None:
-    """Produce a heartbeat to every partition."""
-    for partition in range(TELEMETRY.partitions):
-        producer.produce(TELEMETRY.name, heartbeat(at_ms, partition), partition=partition)
-    producer.poll(0)
-
-
-def read_until(
-    stack: Stack, topic: Topic, is_enough: Callable[[list[bytes]], bool], deadline_s: float = 150
-) -> list[bytes]:
-    """Return the values of a topic from its beginning once there are enough of them."""
-    consumer = Consumer({"bootstrap.servers": stack.bootstrap_servers, "group.id": f"test-{time.monotonic_ns()}"})
-    consumer.assign([TopicPartition(topic.name, partition, 0) for partition in range(topic.partitions)])
-    values: list[bytes] = []
-
-    def came() -> bool:
-        for message in consumer.consume(500, timeout=0.2):
-            assert message.error() is None, message.error()
-            values.append(message.value() or b"")
-        return is_enough(values)
-
-    try:
-        wait_until(came, f"records of {topic.name}", deadline_s=deadline_s)
-    finally:
-        consumer.close()
-    return values
-
-
-def found(stack: Stack, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return (anomaly_id, severity) of the anomalies in Kafka once all wanted ids are there."""
-
-    def pairs(values: list[bytes]) -> set[tuple[str, str]]:
-        return {
-            (each.anomaly_id, each.severity.value)
-            for each in (msgspec.json.decode(value, type=Anomaly) for value in values)
-        }
-
-    latest: set[tuple[str, str]] = set()
-
-    def is_enough(values: list[bytes]) -> bool:
-        latest.clear()
-        latest.update(pairs(values))
-        return wanted <= latest
-
-    try:
-        read_until(stack, ANOMALIES, is_enough, deadline_s=90)
-    except SentinelError as error:
-        problem = f"{error} Missing {len(wanted - latest)} of {len(wanted)}, {len(latest - wanted)} not wanted."
-        raise AssertionError(problem) from None
-    return latest
+def submit(
+    stack: Stack,
+    settings: DetectionSettings,
+    *,
+    exactly_once: bool = False,
+    parallelism: int = 1,
+    start: Path | None = None,
+) -> str:
+    """Start the job with settings, maybe from a savepoint; return its id once it runs."""
+    kafka = KafkaSettings(bootstrap_servers=stack.bootstrap_servers, exactly_once=exactly_once)
+    configuration = stack.layout.home / "detection.yaml"
+    # Any JSON document is a YAML document.
+    configuration.write_bytes(msgspec.json.encode(JobSettings(kafka=kafka, detection=settings)))
+    options = ["--parallelism", str(parallelism), *(["--fromSavepoint", str(start)] if start else [])]
+    job_id = stack.run_job(DETECTION_MODULE, ["--config", str(configuration)], run_options=options)
+    wait_until(lambda: stack.job_state(job_id) == "RUNNING", "the job to run", deadline_s=60)
+    return job_id
 
 
 def test_job_finds_what_a_backtest_finds(running: Stack) -> None:
-    wanted = expected()
+    wanted = identified(expected())
     send(running)
-    assert found(running, wanted) == wanted
+    assert identified(found(running, wanted)) == wanted
     values = read_until(running, INCIDENTS, lambda values: any(b'"provider:openai"' in value for value in values))
     incidents = [msgspec.json.decode(value, type=Incident) for value in values]
     assert any(each.tenant_id is None for each in incidents)
@@ -125,26 +74,70 @@ def test_job_finds_what_a_backtest_finds(running: Stack) -> None:
 
 
 def test_killed_taskmanager_changes_no_anomaly(running: Stack) -> None:
-    wanted = expected()
+    wanted = identified(expected())
 
     def kill() -> None:
-        # Something has been found, so the job is in mid-stream and has state to lose.
-        read_until(running, ANOMALIES, bool)
         running.kill_taskmanager(1)
         running.start_taskmanager()
 
-    send(running, halfway=kill)
-    assert found(running, wanted) == wanted
+    send_with(running, kill)
+    assert identified(found(running, wanted)) == wanted
 
 
 def test_broker_restart_changes_no_anomaly(running: Stack) -> None:
-    wanted = expected()
-    send(running, halfway=running.restart_broker)
-    assert found(running, wanted) == wanted
+    wanted = identified(expected())
+    send_with(running, running.restart_broker)
+    assert identified(found(running, wanted)) == wanted
+
+
+def test_savepoint_is_resumed_with_one_more_detector_and_on_two_taskmanagers(empty: Stack) -> None:
+    default = DetectionSettings()
+    fewer = replace(default, detectors=tuple(each for each in default.detectors if each.detector_id != "error-burst"))
+    wanted = identified([each for each in expected() if each.detector_id != "error-burst"])
+    job_id = submit(empty, fewer)
+
+    def upgrade() -> None:
+        savepoint = empty.stop_job(job_id)
+        empty.start_taskmanager()
+        submit(empty, default, parallelism=2, start=savepoint)
+
+    send_with(empty, upgrade)
+    told = found(empty, wanted)
+    assert identified([each for each in told if each.detector_id != "error-burst"]) == wanted
+    added = [each for each in told if each.detector_id == "error-burst"]
+    assert added
+    assert min(to_at_ms(each.timestamp) for each in added) >= to_at_ms(EVENTS[CUT].timestamp)
+
+
+def test_exactly_once_readers_see_every_anomaly_once_though_a_taskmanager_died(empty: Stack) -> None:
+    wanted = identified(expected())
+    submit(empty, DetectionSettings(), exactly_once=True)
+
+    def kill() -> None:
+        empty.kill_taskmanager(1)
+        empty.start_taskmanager()
+
+    send_with(empty, kill)
+    told = found(empty, wanted)
+    assert identified(told) == wanted
+    assert set(Counter(each.anomaly_id for each in told).values()) == {1}
+
+
+def test_disorder_and_repeats_make_no_second_id(running: Stack) -> None:
+    """Events come up to 400 ms late, and every tenth twice."""
+    draw = np.random.default_rng(11)
+    repeated = [event for number, event in enumerate(EVENTS) for _ in range(2 if number % 10 == 0 else 1)]
+    arrival_ms = [to_at_ms(event.timestamp) + draw.uniform(0.0, 400.0) for event in repeated]
+    sent = [repeated[place] for place in np.argsort(arrival_ms)]
+    wanted = identified(expected(sent))
+    send(running, sent)
+    told = found(running, wanted)
+    assert identified(told) == wanted
+    assert set(Counter(each.anomaly_id for each in told).values()) == {1}
 
 
 def test_bad_records_become_dead_letters_and_the_job_goes_on(running: Stack) -> None:
-    wanted = expected()
+    wanted = identified(expected())
     bad = list(bad_records())
     producer = Producer(
         {"bootstrap.servers": running.bootstrap_servers, "message.max.bytes": 8_000_000, "linger.ms": 5}
@@ -157,12 +150,11 @@ def test_bad_records_become_dead_letters_and_the_job_goes_on(running: Stack) -> 
                 producer.flush()
         assert producer.flush(60) == 0
 
-    send(running, halfway=spoil)
-    assert found(running, wanted) == wanted
+    send_with(running, spoil)
+    assert identified(found(running, wanted)) == wanted
     values = read_until(running, DEAD_LETTERS, lambda values: len(values) >= len(bad))
     letters = [msgspec.json.decode(value, type=DeadLetter) for value in values]
     assert len({each.dead_letter_id for each in letters}) == len(bad)
     assert sorted(each.reason for each in letters) == sorted(record.reason for record in bad)
-    [job] = [job for job in running.jobs() if job["name"] == "llm-sentinel-detection"]
-    restarts = running.flink.get(f"/jobs/{job['jid']}/exceptions")["exceptionHistory"]["entries"]
-    assert restarts == []
+    [job] = running.jobs()
+    assert restarts(running, job["jid"]) == []
