@@ -5,15 +5,17 @@ import sys
 from pathlib import Path
 
 from msgspec.structs import replace
+from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import get_j_env_configuration
 
 from jobs.detection.control import read_control
 from jobs.detection.settings import JobSettings, load
-from jobs.detection.tables import add_sink, control_stream, telemetry_table
+from jobs.detection.tables import add_sink, control_changes, telemetry_table
 from jobs.detection.topology import build
 from jobs.errors import SentinelError
-from jobs.topics import ANOMALIES, DEAD_LETTERS, INCIDENTS, LATE, SUMMARIES
+from jobs.topics import ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, LATE, MODELS, SUMMARIES
 from operators.shards import gather
 from udfs.control import Control
 
@@ -37,7 +39,10 @@ def run(settings: JobSettings) -> None:
     kafka = settings.kafka
     control = read_control(kafka.bootstrap_servers, kafka.telemetry_topic)
     environment = StreamExecutionEnvironment.get_execution_environment()
+    _check_mode(environment)
     tables = StreamTableEnvironment.create(environment)
+    # Kafka's offsets are state as well: sources and sinks get uids too, numbered in the order of their making here.
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     telemetry = gather(
         tables, telemetry_table(tables, kafka), partitions=control.telemetry_partitions, tick_ms=settings.tick_ms
     )
@@ -46,7 +51,9 @@ def run(settings: JobSettings) -> None:
     )
     for refused in Control(control.snapshot, detection.detectors).refused:
         print(f"sentinel: {refused.topic}: {refused.detail}; it is not in force", file=sys.stderr)  # noqa: T201
-    streams = build(telemetry, control_stream(tables, kafka, control.offsets), detection, control.snapshot)
+    rules = control_changes(tables, kafka, CONFIG.name, control.offsets[CONFIG.name]).uid("changes-of-rules")
+    models = control_changes(tables, kafka, MODELS.name, control.offsets[MODELS.name]).uid("changes-of-models")
+    streams = build(telemetry, rules.union(models), detection, control.snapshot)
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
     add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
@@ -55,6 +62,18 @@ def run(settings: JobSettings) -> None:
     add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
     statements.attach_as_datastream()
     environment.execute(JOB_NAME)
+
+
+def _check_mode(environment: StreamExecutionEnvironment) -> None:
+    """Refuse process mode, in which the job would restart for ever."""
+    settings = Configuration(j_configuration=get_j_env_configuration(environment._j_stream_execution_environment))  # noqa: SLF001
+    mode = settings.get_string("python.execution-mode", "process")
+    if mode != "thread":
+        raise SentinelError(
+            f"python.execution-mode is {mode!r}, but this job runs in thread mode only; set "
+            "`python.execution-mode: thread` in Flink's configuration, or add -Dpython.execution-mode=thread to "
+            "`flink run`"
+        )
 
 
 if __name__ == "__main__":

@@ -29,25 +29,23 @@ def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str
     return "telemetry"
 
 
-def control_stream(tables: StreamTableEnvironment, kafka: KafkaSettings, offsets: dict[str, int]) -> DataStream:
-    """Return changes of rules and models, rows `(key, JSON, offset)`, from an offset of each topic's one partition."""
-    streams = []
-    for number, (topic, offset) in enumerate(sorted(offsets.items())):
-        tables.execute_sql(f"""
-            CREATE TEMPORARY TABLE control_{number} (
-                record_key STRING, payload STRING, record_offset BIGINT METADATA FROM 'offset' VIRTUAL
-            ) WITH (
-                {_connection(kafka, topic)},
-                'properties.group.id' = '{kafka.group}',
-                'scan.startup.mode' = 'specific-offsets',
-                'scan.startup.specific-offsets' = 'partition:0,offset:{offset}',
-                'key.format' = 'raw', 'key.fields' = 'record_key',
-                'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
-            )
-        """)
-        changes = tables.sql_query(f"SELECT record_key, payload, record_offset FROM control_{number}")  # noqa: S608
-        streams.append(tables.to_data_stream(changes).map(lambda row: row, CONTROL_ROW).uid(f"control-{topic}"))
-    return streams[0].union(*streams[1:])
+def control_changes(tables: StreamTableEnvironment, kafka: KafkaSettings, topic: str, offset: int) -> DataStream:
+    """Return changes of rules or models, rows `(key, JSON, offset)`, from an offset of the topic's one partition."""
+    table = topic.replace(".", "_")
+    tables.execute_sql(f"""
+        CREATE TEMPORARY TABLE {table} (
+            record_key STRING, payload STRING, record_offset BIGINT METADATA FROM 'offset' VIRTUAL
+        ) WITH (
+            {_connection(kafka, topic)},
+            'properties.group.id' = '{kafka.group}',
+            'scan.startup.mode' = 'specific-offsets',
+            'scan.startup.specific-offsets' = 'partition:0,offset:{offset}',
+            'key.format' = 'raw', 'key.fields' = 'record_key',
+            'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
+        )
+    """)
+    changes = tables.sql_query(f"SELECT record_key, payload, record_offset FROM {table}")  # noqa: S608
+    return tables.to_data_stream(changes).map(lambda row: row, CONTROL_ROW)
 
 
 def add_sink(

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from jobs.detection.settings import JobSettings, KafkaSettings
+from jobs.errors import SentinelError
 from jobs.stack.services import DETECTION_MODULE
 from jobs.stack.stack import Stack
 from jobs.stack.waiting import wait_until
@@ -158,3 +159,9 @@ def test_bad_records_become_dead_letters_and_the_job_goes_on(running: Stack) -> 
     assert sorted(each.reason for each in letters) == sorted(record.reason for record in bad)
     [job] = running.jobs()
     assert restarts(running, job["jid"]) == []
+
+
+def test_process_mode_is_refused_in_a_sentence(stack: Stack) -> None:
+    arguments = ["--bootstrap-servers", stack.bootstrap_servers]
+    with pytest.raises(SentinelError, match=r"runs in thread mode only; set `python\.execution-mode: thread`"):
+        stack.run_job(DETECTION_MODULE, arguments, run_options=["-Dpython.execution-mode=process"])
