@@ -36,24 +36,26 @@ def expected(events: Sequence[TelemetryEvent] = EVENTS, settings: DetectionSetti
     return backtest(records, settings or DetectionSettings()).anomalies
 
 
-def send(stack: Stack, events: Sequence[TelemetryEvent] = EVENTS, *, is_end: bool = True) -> None:
-    """Produce events keyed as the contract says, heartbeats every second of event time in every partition."""
+def send(
+    stack: Stack, events: Sequence[TelemetryEvent] = EVENTS, *, end_at_ms: int | None = END_AT_MS, beat_ms: int = 1_000
+) -> None:
+    """Produce events keyed as the contract says, heartbeats now and then in every partition, and one at the end."""
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 5})
-    second = 0
+    beats = 0
     for event in events:
         at_ms = to_at_ms(event.timestamp)
-        if at_ms // 1000 > second:
-            second = at_ms // 1000
+        if at_ms // beat_ms > beats:
+            beats = at_ms // beat_ms
             beat(producer, at_ms)
         producer.produce(TELEMETRY.name, encode(event), key=f"{event.tenant_id}|{event.application_id}")
-    if is_end:
-        beat(producer, END_AT_MS)
+    if end_at_ms is not None:
+        beat(producer, end_at_ms)
     assert producer.flush(60) == 0
 
 
 def send_with(stack: Stack, fault: Callable[[], None], events: Sequence[TelemetryEvent] = EVENTS) -> None:
     """Produce events, with a fault at the cut, once the job has found something and has state to lose."""
-    send(stack, events[:CUT], is_end=False)
+    send(stack, events[:CUT], end_at_ms=None)
     read_until(stack, ANOMALIES, bool)
     fault()
     send(stack, events[CUT:])

@@ -8,7 +8,7 @@ from schemas.config_record import RULE_PREFIX, decode_rule_record
 from schemas.dead_letter import DeadLetter, RejectReason
 from schemas.model import PublishedModel, model_key
 from schemas.refusal import DecodeError
-from schemas.rule import Rule
+from schemas.rule import Match, Rule
 from udfs.detector import Detector
 from udfs.rules.checks import check
 
@@ -70,6 +70,8 @@ class Control:
             raise ValueError(f"detector_id: no detector {detector_id!r} is configured")
         if model.scope.entity.value != detector.entity:
             raise ValueError(f"scope.entity: detector {detector_id!r} watches {detector.entity}")
+        if model.scope.match != Match():
+            raise ValueError("scope.match: a model holds for every entity of its detector; leave it empty")
         detector.model_parameters(model)
         earlier = self.models.get(detector_id, ())
         kept = [each for each in earlier if each.effective_at_ms < model.effective_at_ms]

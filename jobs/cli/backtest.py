@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from jobs.backtest import telemetry
+from jobs.backtest.control import in_force
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
-from jobs.rules.files import in_force, read_rules
+from jobs.rules.files import read_rules
 from jobs.score.files import read_truth
 from jobs.score.score import score
 from jobs.score.table import report_console, score_table
+from jobs.training.files import read_model
 from schemas.codec import encode
 
 
@@ -26,11 +28,16 @@ class Subject(StrEnum):
 def backtest(
     subject: Annotated[Subject, typer.Argument(help="What the file holds.")],  # noqa: ARG001 - the only one so far
     source: Annotated[Path, typer.Argument(help="Telemetry events, JSON lines; gzip if it ends in .gz.")],
-    out: Annotated[Path, typer.Option(help="Folder for anomalies.jsonl, incidents.jsonl and summary.json.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for anomalies, incidents and summaries (JSON lines) and summary.json.")
+    ],
     config: Annotated[
         Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="Rules that hold from the first event on, YAML or JSON.")] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option(help="A model of `sentinel train --out`; may be repeated.")
+    ] = None,
     truth: Annotated[
         Path | None, typer.Option(help="What `sentinel replay --truth` wrote: say which faults were found.")
     ] = None,
@@ -38,14 +45,14 @@ def backtest(
     """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
     planted = read_truth(truth) if truth else None
     settings = load(config) if config else JobSettings()
-    result = telemetry.backtest(
-        telemetry.read_lines(source), settings.detection, in_force(read_rules(rules) if rules else ())
-    )
+    control = in_force(read_rules(rules) if rules else (), map(read_model, models or ()), settings.detection.detectors)
+    result = telemetry.backtest(telemetry.read_lines(source), settings.detection, control)
     summary = telemetry.counts(result)
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "anomalies.jsonl").write_bytes(b"".join(encode(each) + b"\n" for each in result.anomalies))
         (out / "incidents.jsonl").write_bytes(b"".join(encode(each) + b"\n" for each in result.incidents))
+        (out / "summaries.jsonl").write_bytes(b"".join(encode(each) + b"\n" for each in result.summaries))
         (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     except OSError as error:
         problem = f"cannot write to {out}: {error.strerror}"

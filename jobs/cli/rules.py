@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from jobs.backtest import telemetry
+from jobs.backtest.control import in_force
 from jobs.detection.settings import JobSettings, load
 from jobs.rules import topic
-from jobs.rules.files import in_force, read_rules
+from jobs.rules.files import read_rules
 from jobs.stack.layout import default_home
 from jobs.stack.stack import Stack
 from schemas.anomaly import DetectorType

@@ -5,11 +5,8 @@ from pathlib import Path
 import msgspec
 
 from jobs.errors import SentinelError
-from schemas.codec import encode
-from schemas.config_record import rule_key
 from schemas.rule import Rule
 from schemas.yaml_document import read_yaml
-from udfs.control import Control
 from udfs.rules.checks import check
 
 
@@ -31,11 +28,6 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
         problem = f"{path}: two rules have the rule_id {repeated[0]!r}"
         raise SentinelError(problem)
     return rules
-
-
-def in_force(rules: tuple[Rule, ...]) -> Control:
-    """Return what holds when these rules do and nothing else."""
-    return Control({rule_key(rule.rule_id).decode(): encode(rule).decode() for rule in rules})
 
 
 def _read(path: Path, number: int, raw: object) -> Rule:

@@ -1,9 +1,8 @@
 """The topic of rules: what is in force, and changes of it."""
 
-from confluent_kafka import KafkaError, Message, Producer
-
-from jobs.detection.control import TIMEOUT_S, read_topic
+from jobs.detection.control import read_topic
 from jobs.errors import SentinelError
+from jobs.records import write_records
 from jobs.topics import CONFIG
 from schemas.codec import encode
 from schemas.config_record import RULE_PREFIX, rule_key
@@ -23,7 +22,7 @@ def listed(bootstrap_servers: str) -> dict[str, str]:
 
 def publish(bootstrap_servers: str, rules: tuple[Rule, ...]) -> None:
     """Put rules into force. Raises SentinelError unless Kafka has taken all of them."""
-    _send(bootstrap_servers, {rule_key(rule.rule_id): encode(rule) for rule in rules})
+    write_records(bootstrap_servers, CONFIG.name, {rule_key(rule.rule_id): encode(rule) for rule in rules})
 
 
 def remove(bootstrap_servers: str, rule_id: str) -> None:
@@ -32,19 +31,4 @@ def remove(bootstrap_servers: str, rule_id: str) -> None:
     if rule_id not in known:
         problem = f"there is no rule {rule_id!r}; there are: {', '.join(known) or 'none'}"
         raise SentinelError(problem)
-    _send(bootstrap_servers, {rule_key(rule_id): None})
-
-
-def _send(bootstrap_servers: str, records: dict[bytes, bytes | None]) -> None:
-    problems: list[str] = []
-
-    def heard(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            problems.append(error.str())
-
-    producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "log_level": 2})
-    for key, value in records.items():
-        producer.produce(CONFIG.name, value, key=key, partition=0, on_delivery=heard)
-    if producer.flush(TIMEOUT_S) or problems:
-        problem = f"Kafka at {bootstrap_servers} did not take the change: {(problems or ['no answer'])[0]}"
-        raise SentinelError(problem)
+    write_records(bootstrap_servers, CONFIG.name, {rule_key(rule_id): None})

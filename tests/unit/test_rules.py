@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from jobs.backtest.control import in_force
 from jobs.cli.rules import rules as commands
 from jobs.errors import SentinelError
-from jobs.rules.files import in_force, read_rules
+from jobs.rules.files import read_rules
 from schemas.anomaly import Anomaly, DetectorType, Severity
 from schemas.codec import encode
 from schemas.dead_letter import RejectReason

@@ -1,7 +1,7 @@
 """Defaults: the one default configuration. It needs no tuning, since every series brings its own scale.
 
-Thresholds are chosen so that ordinary heavy-tailed traffic raises less than one false alarm per entity, metric and week
-over all detectors together, and none that is critical; `docs/detectors.md` has the figures and the commands.
+Thresholds are chosen so that ordinary heavy-tailed traffic raises hardly an alarm, and none that is critical;
+`docs/detectors.md` says how many it did raise, with the command.
 """
 
 from typing import Literal
@@ -235,6 +235,7 @@ def _of_models() -> tuple[Detector, ...]:
             volume_min=5,
             warm_up_samples=30,
             consecutive=2,
+            refractory_ms=10 * _MINUTE_MS,
         ),
         Autoencoder(
             detector_id="autoencoder-1m",
@@ -244,6 +245,7 @@ def _of_models() -> tuple[Detector, ...]:
             volume_min=5,
             warm_up_samples=30,
             consecutive=2,
+            refractory_ms=10 * _MINUTE_MS,
         ),
     )
 

@@ -1,0 +1,201 @@
+"""Training: models are what their libraries say, and a detector with one finds what no metric shows by itself."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from jobs.backtest import telemetry
+from jobs.backtest.control import in_force
+from jobs.cli.app import app
+from jobs.errors import SentinelError
+from jobs.training import forest, network
+from jobs.training.files import read_model, write_model
+from jobs.training.fit import WINDOWS_MIN, fit
+from jobs.training.windows import Windows, join, read_files
+from schemas.anomaly import Anomaly
+from schemas.codec import encode
+from schemas.model import PublishedModel
+from schemas.summary import Summary
+from schemas.telemetry import TelemetryEvent
+from schemas.time import to_at_ms
+from tests.calls import START_AT_MS
+from tests.odd_traffic import traffic
+from udfs.aggregates import OBSERVED
+from udfs.detector import Detector, resolutions
+from udfs.driver import Driver
+from udfs.kernels import Floats
+from udfs.settings import DetectionSettings
+from udfs.stats.tables import quantile_table, table_decades
+
+SETTINGS = DetectionSettings()
+TRAINABLE = [each for each in SETTINGS.detectors if each.needs_model]
+EVERY = pytest.mark.parametrize("detector", TRAINABLE, ids=lambda detector: detector.detector_id)
+ODD = (0.7, 1.2, 1.3)
+"""Of latency, time to first token and prompt tokens: each within what is ordinary."""
+FOREST, NETWORK = (
+    next(each for each in TRAINABLE if each.detector_id == name) for name in ("isolation-forest-1m", "autoencoder-1m")
+)
+
+
+@cache
+def summaries() -> tuple[Summary, ...]:
+    """Return what the job publishes of five healthy hours."""
+    return tuple(telemetry.backtest(map(encode, traffic(1, 5)), SETTINGS).summaries)
+
+
+@cache
+def model_of(detector: Detector) -> PublishedModel:
+    """Return a model fitted on the healthy hours."""
+    return fit(join(summaries(), detector), detector, seed=1, now_ms=START_AT_MS)
+
+
+def found(events: Iterable[TelemetryEvent], *models: PublishedModel) -> list[Anomaly]:
+    """Return the anomalies of a backtest with models in force."""
+    return telemetry.backtest(map(encode, events), SETTINGS, in_force((), models, SETTINGS.detectors)).anomalies
+
+
+def scaled(windows: Windows, detector: Detector) -> Floats:
+    """Return vectors on the scale that is fitted on."""
+    return np.log1p(windows.vectors / resolutions(detector.metrics))
+
+
+@EVERY
+def test_raw_score_is_what_the_library_says(detector: Detector) -> None:
+    """A detector without warm-up that tells of everything scores held-out windows, far ones and gaps among them."""
+    windows = join(summaries(), detector)
+    model = model_of(detector)
+    fitted_on = np.random.default_rng(1).permutation(len(windows.vectors))[len(windows.vectors) // 4 :]
+    by_library = (forest.fit if detector is FOREST else network.fit)(scaled(windows, detector)[fitted_on], 1)
+    draw = np.random.default_rng(5)
+    vectors = windows.vectors[:300] * draw.lognormal(0.0, 0.7, (300, len(detector.metrics)))
+    vectors[::7, 1] = np.nan
+    table = quantile_table(model.training.score_quantiles)
+    wanted = [
+        table_decades(score, table, 0)
+        for score in by_library.scores(np.log1p(vectors / resolutions(detector.metrics))).tolist()
+    ]
+    # An observation is scored when its series has been seen before, so each row of a pair is one series.
+    open_minded = replace(detector, warning=1e-9, warm_up_samples=1, warm_up_ms=0, consecutive=1, refractory_ms=0)
+    names = OBSERVED[detector.on, detector.entity]
+    driver = Driver(open_minded, names)
+    driver.publish(replace(model, detector_id=open_minded.detector_id))
+    values = np.full((600, len(names)), np.nan)
+    columns = [names.index(metric) for metric in detector.metrics]
+    values[:300, columns] = windows.vectors[:300]
+    values[300:, columns] = vectors
+    rows = np.tile(np.arange(300), 2)
+    at_ms = np.repeat([START_AT_MS, START_AT_MS + 60_000], 300)
+    flags = driver.run(np.zeros((300, driver.width)), 0, rows, at_ms, values, np.full(600, 100.0))
+    scores = {int(i) - 300: raw for i, raw in zip(flags.i, flags.raw_score, strict=True) if i >= 300}
+    assert len(scores) > 250
+    np.testing.assert_allclose([scores[i] for i in sorted(scores)], [wanted[i] for i in sorted(scores)], atol=1e-4)
+
+
+def test_ordinary_traffic_is_no_anomaly_and_an_odd_combination_is() -> None:
+    models = [model_of(detector) for detector in TRAINABLE]
+    assert found(traffic(9, 4), *models) == []
+    assert found(traffic(9, 4, change=ODD)) == []
+    anomalies = found(traffic(9, 4, change=ODD), *models)
+    assert {(each.detector_id, each.application_id) for each in anomalies} == {
+        (each.detector_id, "application-0") for each in TRAINABLE
+    }
+    assert {each.detector_version for each in anomalies} == {model.version for model in models}
+    change_at_ms = START_AT_MS + 3 * 3_600_000
+    # Two minutes in a row, counted from the end of the first whole one.
+    assert change_at_ms < min(to_at_ms(each.timestamp) for each in anomalies) <= change_at_ms + 3 * 60_000
+
+
+def test_model_scores_from_its_effective_time_on() -> None:
+    effective_at_ms = START_AT_MS + int(3.1 * 3_600_000)
+    later = replace(model_of(NETWORK), effective_at_ms=effective_at_ms)
+    anomalies = found(traffic(9, 4, change=ODD), later)
+    # Its warm-up begins with the model.
+    assert min(to_at_ms(each.timestamp) for each in anomalies) >= effective_at_ms + 29 * 60_000
+
+
+def test_model_that_takes_effect_in_mid_stream_finds_the_same_however_records_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = replace(model_of(NETWORK), effective_at_ms=START_AT_MS + int(1.25 * 3_600_000))
+    events = list(traffic(9, 2, change=ODD))
+    at_once = [each.anomaly_id for each in found(events, later)]
+    assert at_once
+    for batch in (7, 4_096):
+        monkeypatch.setattr(telemetry, "BATCH", batch)
+        assert [each.anomaly_id for each in found(events, later)] == at_once
+
+
+@EVERY
+def test_same_windows_and_seed_give_the_same_model_and_another_seed_another(detector: Detector) -> None:
+    windows = join(summaries(), detector)
+    again = fit(windows, detector, seed=1, now_ms=START_AT_MS)
+    assert encode(again) == encode(model_of(detector))
+    assert fit(windows, detector, seed=2, now_ms=START_AT_MS).version != again.version
+
+
+@EVERY
+def test_model_survives_a_file(detector: Detector, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.json", model_of(detector))
+    assert encode(read_model(tmp_path / "model.json")) == encode(model_of(detector))
+
+
+def test_windows_join_what_the_detector_saw_once() -> None:
+    windows = join((*summaries(), *summaries()), NETWORK)
+    # Five hours of six applications, which begin and end within a minute; the last is still open.
+    assert windows.vectors.shape == (6 * 5 * 60, len(NETWORK.metrics))
+    assert windows.entities == 6
+    one = next(each for each in summaries() if each.metric_name == NETWORK.metrics[0])
+    assert one.value in windows.vectors[:, 0]
+
+
+def test_too_little_or_nothing_to_learn_is_refused() -> None:
+    windows = join(summaries(), NETWORK)
+    few = windows._replace(vectors=windows.vectors[: WINDOWS_MIN - 1])
+    with pytest.raises(SentinelError, match=r"999 windows of 1m with at least 5 calls are too few.*1000 are needed"):
+        fit(few, NETWORK, seed=1, now_ms=0)
+    alike = windows._replace(vectors=np.ones((WINDOWS_MIN, len(NETWORK.metrics))))
+    with pytest.raises(SentinelError, match="alike"):
+        fit(alike, FOREST, seed=1, now_ms=0)
+    without = [each for each in summaries() if each.metric_name != "ttft_ms_mean"]
+    with pytest.raises(SentinelError, match="no summary has ttft_ms_mean"):
+        join(without, NETWORK)
+    with pytest.raises(SentinelError, match=r"it sees windows of 10s of model.*the summaries are of 1m"):
+        join(summaries(), replace(NETWORK, on="10s"))
+    statistical = next(each for each in SETTINGS.detectors if not each.needs_model)
+    with pytest.raises(SentinelError, match="needs no model"):
+        fit(windows, statistical, seed=1, now_ms=0)
+
+
+def test_line_that_is_no_summary_is_refused_by_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "summaries.jsonl"
+    file.write_bytes(encode(summaries()[0]) + b'\n{"metric_name": 7}\n')
+    with pytest.raises(SentinelError, match=r"summaries\.jsonl, line 2 is not a summary .*sentinel backtest"):
+        list(read_files([file]))
+
+
+def test_model_for_another_detector_or_a_part_of_the_entities_is_refused_in_a_backtest() -> None:
+    model = model_of(NETWORK)
+    with pytest.raises(SentinelError, match="no detector 'other' is configured"):
+        in_force((), [replace(model, detector_id="other")], SETTINGS.detectors)
+    narrowed = replace(model.scope, match=replace(model.scope.match, models=("gpt-4o",)))
+    with pytest.raises(SentinelError, match=r"scope\.match: a model holds for every entity"):
+        in_force((), [replace(model, scope=narrowed)], SETTINGS.detectors)
+
+
+def test_from_a_backtest_to_a_model_by_commands(tmp_path: Path) -> None:
+    run = CliRunner()
+    (tmp_path / "healthy.jsonl").write_bytes(b"\n".join(map(encode, traffic(1, 3))))
+    out, model = tmp_path / "out", tmp_path / "model.json"
+    assert run.invoke(app, ["backtest", "telemetry", str(tmp_path / "healthy.jsonl"), "--out", str(out)]).exit_code == 0
+    trained = run.invoke(app, ["train", "autoencoder-1m", str(out / "summaries.jsonl"), "--out", str(model)])
+    assert trained.exit_code == 0, trained.output
+    assert "fitted on 1080 windows of 6 entities" in trained.output
+    (tmp_path / "odd.jsonl").write_bytes(b"\n".join(map(encode, traffic(9, 3, change=ODD))))
+    tried = ["backtest", "telemetry", str(tmp_path / "odd.jsonl"), "--out", str(out), "--models", str(model)]
+    assert run.invoke(app, tried).exit_code == 0
+    assert b'"autoencoder-1m"' in (out / "anomalies.jsonl").read_bytes()
