@@ -62,5 +62,5 @@ def provider_items() -> SearchStrategy[Anomaly]:
 
 
 def watermarks() -> SearchStrategy[int]:
-    """Event times within and shortly after the story."""
-    return st.integers(0, 60).map(lambda minutes: START_AT_MS + minutes * 60_000)
+    """Event times within and shortly after the story, less than the hour for which forwarded ids are remembered."""
+    return st.integers(0, 59).map(lambda minutes: START_AT_MS + minutes * 60_000)

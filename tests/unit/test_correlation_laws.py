@@ -43,6 +43,7 @@ def states(world: World) -> dict[str, list[Incident]]:
 def test_every_anomaly_is_forwarded_once_unchanged_in_any_order(
     story: list[Anomaly | int], data: st.DataObject
 ) -> None:
+    """Repeats come within the hour for which ids are remembered."""
     sent = [word for word in story if isinstance(word, Anomaly)]
     for order in (story, data.draw(st.permutations([*story, *story]))):
         forwarded = [each.anomaly for each in lived(order).outputs if isinstance(each, Forward)]
