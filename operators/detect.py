@@ -4,6 +4,7 @@ State is one bytes value per key of the shard (`udfs/series_state.py`); the work
 when a shard's first row comes, and everything a row touched is written before the row ends.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ from pyflink.datastream import OutputTag, RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
-from operators.control import change, load
+from operators.control import announce, announce_refused, change, load
+from operators.log import log_from_info_on
+from operators.metrics import BatchSizes, OperatorMetrics
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.time import to_at_ms
@@ -20,6 +23,8 @@ from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
 from udfs.settings import DetectionSettings
+
+_LOG = logging.getLogger(__name__)
 
 KEYED_TEXT = Types.ROW([Types.STRING(), Types.STRING()])
 """A Kafka key and a JSON value."""
@@ -61,38 +66,69 @@ class Detect(KeyedBroadcastProcessFunction):
         self._control = Control(self._snapshot, self._settings.detectors)
         self._control_loaded = False
         self._shards: dict[int, ShardDetection] = {}
-        metrics = runtime_context.get_metrics_group()
-        self._records = metrics.counter("sentinel_records")
-        self._dead_letters = metrics.counter("sentinel_dead_letters")
-        self._late = metrics.counter("sentinel_late")
-        self._anomalies = metrics.counter("sentinel_anomalies")
-        self._batch_size = metrics.distribution("sentinel_batch_records")
+        self._metrics = OperatorMetrics(runtime_context)
+        self._batch_sizes = BatchSizes(self._metrics)
+        log_from_info_on()
+        control = self._control
+        announce_refused(control.refused, self._metrics)
+        _LOG.info(
+            "detection begins: %d detectors, %d rules, %d models, %d partitions",
+            len(self._settings.detectors),
+            len(control.rules),
+            len(control.models),
+            self._settings.partitions,
+        )
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         """Detect on one row `(partition, values, offsets)`."""
         if not self._control_loaded:
             load(self._control, ctx)
             self._control_loaded = True
+            self._tell_in_force()
         partition, values, offsets = value
         shard = self._shards.get(partition)
         if shard is None:
-            shard = ShardDetection(self._settings, self._control, partition, self._series.items())
-            self._shards[partition] = shard
+            shard = self._shards[partition] = self._begin(partition)
         findings = shard.on_records(values, offsets)
+        written = 0
         for key, data in shard.changes():
             if data is None:
                 self._series.remove(key)
             else:
                 self._series.put(key, data)
-        self._records.inc(len(values))
-        self._batch_size.update(len(values))
+                written += len(data)
+        self._tell(partition, len(values), written, findings)
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
         """Take a change of a rule or model; null removes it. Every subtask says why it is refused, under one id."""
-        for dead_letter in change(self._control, value, ctx):
+        refused = change(self._control, value, ctx)
+        announce(value, refused, self._metrics)
+        self._tell_in_force()
+        for dead_letter in refused:
             yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
-            self._dead_letters.inc()
+
+    def _begin(self, partition: int) -> ShardDetection:
+        shard = ShardDetection(self._settings, self._control, partition, self._series.items())
+        _LOG.info("shard begins: partition %d, %d series restored", partition, shard.series)
+        return shard
+
+    def _tell_in_force(self) -> None:
+        self._metrics.set("rules_in_force", len(self._control.rules))
+        self._metrics.set("models_in_force", len(self._control.models))
+
+    def _tell(self, partition: int, records: int, written: int, findings: Findings) -> None:
+        metrics = self._metrics
+        metrics.count("records", records)
+        self._batch_sizes.add(records)
+        metrics.count("late", len(findings.late))
+        metrics.count("state_written_bytes", written)
+        metrics.count_dead_letters(findings.dead_letters)
+        metrics.count_anomalies(findings.anomalies)
+        if findings.watermark_ms is not None:
+            metrics.set("watermark_ms", findings.watermark_ms, partition=str(partition))
+            metrics.set("state_bytes", sum(shard.stored_bytes for shard in self._shards.values()))
+            metrics.set("series", sum(shard.series for shard in self._shards.values()))
 
     def _outputs(self, findings: Findings) -> Iterator[Any]:
         for anomaly in findings.anomalies:
@@ -107,6 +143,3 @@ class Detect(KeyedBroadcastProcessFunction):
             yield SHARES, Row(0, share)
         if findings.watermark_ms is not None:
             yield progress_row(findings.watermark_ms)
-        self._dead_letters.inc(len(findings.dead_letters))
-        self._late.inc(len(findings.late))
-        self._anomalies.inc(len(findings.anomalies))

@@ -8,6 +8,8 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import ValueState, ValueStateDescriptor
 
 from operators.detect import KEYED_TEXT
+from operators.metrics import OperatorMetrics
+from schemas.incident import Incident
 from udfs.keyed_logic import KeyedLogic, Step
 
 OUTPUTS = {name: OutputTag(name, KEYED_TEXT) for name in ("anomalies", "incidents", "notices")}
@@ -27,6 +29,7 @@ class RunKeyedLogic(KeyedProcessFunction):
         self._state: ValueState = runtime_context.get_state(
             ValueStateDescriptor(self._state_name, Types.PICKLED_BYTE_ARRAY())
         )
+        self._metrics = OperatorMetrics(runtime_context)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Take one item."""
@@ -53,4 +56,6 @@ class RunKeyedLogic(KeyedProcessFunction):
             ctx.timer_service().register_event_time_timer(step.wake_at_ms)
         for output in step.outputs:
             name, key, data = self._logic.encode_output(output)
+            if isinstance(output, Incident):
+                self._metrics.count_incident(output)
             yield OUTPUTS[name], Row(key, data.decode())

@@ -1,5 +1,6 @@
 """Roll up: adds the shards' shares of windows that span shards and detects on the sums."""
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +12,14 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import change, load
 from operators.detect import SUMMARIES, anomaly_row
+from operators.log import log_from_info_on
+from operators.metrics import OperatorMetrics
 from schemas.codec import encode
 from udfs.control import Control
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
+
+_LOG = logging.getLogger(__name__)
 
 
 class RollUp(KeyedBroadcastProcessFunction):
@@ -31,6 +36,8 @@ class RollUp(KeyedBroadcastProcessFunction):
             MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._control = Control(self._snapshot, self._settings.detectors)
+        self._metrics = OperatorMetrics(runtime_context)
+        log_from_info_on()
         self._detection: SpanningDetection | None = None
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
@@ -43,13 +50,22 @@ class RollUp(KeyedBroadcastProcessFunction):
         if self._detection is None:
             load(self._control, ctx)
             self._detection = SpanningDetection(self._settings, self._control, self._series.items())
+            _LOG.info("roll-up begins: %d series restored", self._detection.series)
         # The context of a broadcast function has no processing time in thread mode (Flink 2.3.0).
         findings = self._detection.on_share(value, time.time_ns() // 1_000_000)
+        written = 0
         for key, data in self._detection.changes():
             if data is None:
                 self._series.remove(key)
             else:
                 self._series.put(key, data)
+                written += len(data)
+        self._metrics.count("shares")
+        self._metrics.count("state_written_bytes", written)
+        self._metrics.count_anomalies(findings.anomalies)
+        if findings.summaries or findings.anomalies:
+            self._metrics.set("state_bytes", self._detection.stored_bytes)
+            self._metrics.set("series", self._detection.series)
         for anomaly in findings.anomalies:
             yield anomaly_row(anomaly)
         for summary in findings.summaries:

@@ -14,7 +14,8 @@ from udfs.rules.checks import check
 
 VERSIONS_MAX = 4
 """Versions of a rule or model that are kept: records from before the newest came into force are judged by theirs."""
-_MODEL_PREFIX = "model/"
+MODEL_PREFIX = "model/"
+RULES_TOPIC = "sentinel.config"
 
 
 class Control:
@@ -36,7 +37,7 @@ class Control:
         try:
             if key.startswith(RULE_PREFIX):
                 self._apply_rule(key, text)
-            elif key.startswith(_MODEL_PREFIX):
+            elif key.startswith(MODEL_PREFIX):
                 self._apply_model(key, text)
             else:
                 return []
@@ -58,7 +59,7 @@ class Control:
         self.rules[record.rule_id] = (*kept, record.rule)[-VERSIONS_MAX:]
 
     def _apply_model(self, key: str, text: str) -> None:
-        detector_id = key.removeprefix(_MODEL_PREFIX)
+        detector_id = key.removeprefix(MODEL_PREFIX)
         if not text:
             self.models.pop(detector_id, None)
             return
@@ -79,7 +80,7 @@ class Control:
 
 
 def _refusal(key: str, text: str, offset: int, reason: RejectReason, detail: str) -> DeadLetter:
-    topic = "sentinel.models" if key.startswith(_MODEL_PREFIX) else "sentinel.config"
+    topic = "sentinel.models" if key.startswith(MODEL_PREFIX) else RULES_TOPIC
     return DeadLetter(
         dead_letter_id=f"{topic}-0-{offset}",
         reason=reason,

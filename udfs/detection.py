@@ -68,6 +68,17 @@ class ShardDetection:
         """Event time up to which everything has been seen; what comes behind it is late."""
         return self._newest_at_ms - self._settings.bound_ms
 
+    @property
+    def series(self) -> int:
+        """Entities that have state: applications on a provider and model."""
+        return len(self._calls.state)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all state, as it is stored."""
+        rules = self._call_rules.stored_bytes + self._user_rules.stored_bytes
+        return self._calls.state.stored_bytes + self._users.state.stored_bytes + self._windows.stored_bytes + rules
+
     def on_records(self, payloads: Sequence[bytes | None], offsets: Sequence[int]) -> Findings:
         """Take records in offset order and return what was found."""
         findings = Findings()

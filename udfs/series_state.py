@@ -101,6 +101,11 @@ class SeriesState:
         """Return how many rows are in use."""
         return len(self.keys)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all rows as they are stored, their keys left out."""
+        return len(self.keys) * (len(self.layout.header) + 8 * self.layout.width)
+
     def rows(self, keys: Iterable[str]) -> Integers:
         """Return the rows of keys, made as needed; they count as touched."""
         known = self._rows

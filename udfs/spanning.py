@@ -71,6 +71,16 @@ class SpanningDetection:
         self._begun_at_ms = 0
         self._heard_at_ms: dict[int, int] = {}
 
+    @property
+    def series(self) -> int:
+        """Entities that have state: providers, and tenants' providers."""
+        return self._tenants.series + self._providers.series
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the state of detectors and rules, as it is stored."""
+        return self._tenants.stored_bytes + self._providers.stored_bytes
+
     def on_share(self, text: str, now_ms: int = 0) -> Findings:
         """Take one share and return what it made complete.
 

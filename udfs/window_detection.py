@@ -40,6 +40,16 @@ class WindowDetection:
             for level, length_ms in zip(LEVEL_NAMES, LEVELS_MS, strict=True)
         ]
 
+    @property
+    def series(self) -> int:
+        """Entities that have state, on the kind of window that has most."""
+        return max(len(store.state) for store in self.stores)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all state, as it is stored."""
+        return sum(store.state.stored_bytes for store in self.stores) + sum(rules.stored_bytes for rules in self.rules)
+
     def take(self, control: Control) -> None:
         """Take the rules and models in force."""
         for store in self.stores:

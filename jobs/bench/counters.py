@@ -1,21 +1,18 @@
-"""Counters: what the TaskManagers say of the job's progress, read from their Prometheus pages."""
+"""Counters: what Flink says of the job's progress."""
 
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
-
-import httpx
 
 from jobs.bench.rates import Reading
 from jobs.errors import SentinelError
 from jobs.replay.stream import Record
+from jobs.stack.flink_cluster import FlinkCluster
+from jobs.stack.metrics import read_sum
 
-_SAMPLE: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
-_REQUEST_S: Final = 10.0
 _STALLED_S: Final = 60.0
 _TELL_S: Final = 5.0
-RECORDS: Final = "sentinel_records"
+RECORDS: Final = "detect.sentinel.records"
 """Records the detection has taken, heartbeats and bad ones included."""
 
 
@@ -32,22 +29,9 @@ class Counted:
             yield record
 
 
-def total(page: str, counter: str) -> int:
-    """Return the sum of a counter over all its series on a Prometheus page; 0 if it is not there yet."""
-    return sum(int(float(value)) for name, value in _SAMPLE.findall(page) if name.endswith(f"_{counter}"))
-
-
-def read_total(urls: Mapping[str, str], counter: str = RECORDS) -> Reading:
-    """Return the sum of a counter over the TaskManagers of a stack, and when it was read."""
-    try:
-        pages = [
-            httpx.get(url, timeout=_REQUEST_S, trust_env=False).raise_for_status().text
-            for name, url in urls.items()
-            if name.startswith("taskmanager")
-        ]
-    except httpx.HTTPError as error:
-        raise SentinelError(f"A TaskManager does not answer with its metrics: {error}.") from None
-    return Reading(time.monotonic(), sum(total(page, counter) for page in pages))
+def read_total(cluster: FlinkCluster) -> Reading:
+    """Return how many records the job has taken, and when that was read."""
+    return Reading(time.monotonic(), read_sum(cluster, RECORDS))
 
 
 def read_until(

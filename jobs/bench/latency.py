@@ -24,8 +24,8 @@ from jobs.topics import ANOMALIES, TELEMETRY
 
 _SAMPLES_PER_ENTITY = 300
 """Calls of each entity before anything is planted: the detectors' warm-up of 200, with room for chance."""
-_HISTORY_MS = 120_000
-"""Event time before anything is planted, at least: the detectors' warm-up of a minute, twice."""
+_HISTORY_MS = 360_000
+"""Event time before anything is planted, at least: the detectors' warm-up of five minutes, and one more."""
 _SETTLING_MS = 30_000
 """Live traffic before anything is planted: what the backlog has stirred up calms down."""
 _FLUSH_S = 3.0
@@ -109,14 +109,14 @@ def measure_latency(
         sent = Counted()
         writer.write(sent.of(history))
         writer.close()
-        read_until(lambda: read_total(stack.metrics_urls), sent.records, tell=lambda _: None)
+        read_until(lambda: read_total(stack.flink), sent.records, tell=lambda _: None)
         tell(f"Live at {rate_per_s:g} events/s for {(_SETTLING_MS + duration_ms) // 1000} s.")
         planting = Planting(start_at_ms=live_at_ms + _SETTLING_MS, end_at_ms=start_at_ms + length_ms, wanted=absurd)
         live_since_ms = int(time.time() * 1000)
         pace = paced(live, start_at_ms=live_at_ms, speed_up=1.0, now_s=time.monotonic, wait_s=time.sleep)
         writer.write(sent.of(planting.planted_in(pace)))
         writer.close()
-        read_until(lambda: read_total(stack.metrics_urls), sent.records, tell=lambda _: None)
+        read_until(lambda: read_total(stack.flink), sent.records, tell=lambda _: None)
         time.sleep(_FLUSH_S)
         tell("Reading both topics.")
         appended, appended_per_s = _appended(stack.bootstrap_servers, planting.planted, live_since_ms)

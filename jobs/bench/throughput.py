@@ -52,7 +52,7 @@ def measure_throughput(*, events: int, entities: int, config: Path | None, tell:
         tell("Starting the job.")
         job_id = start_job(stack, config)
         readings = read_until(
-            lambda: read_total(stack.metrics_urls), counted.records, tell=lambda each: tell(f"{each.records:,} records")
+            lambda: read_total(stack.flink), counted.records, tell=lambda each: tell(f"{each.records:,} records")
         )
         first, last = steady_part(readings, counted.records)
         begun = next(each for each in readings if each.records)

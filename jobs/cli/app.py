@@ -25,6 +25,7 @@ COMMANDS: Final = (
     CommandEntry("down", "jobs.cli.stack:down", "Stop what `up` started; data and checkpoints stay."),
     CommandEntry("status", "jobs.cli.stack:status", "Show the stack's processes and jobs, and where their logs are."),
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
+    CommandEntry("metrics", "jobs.cli.stack:metrics", "Print the detection job's own metrics."),
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
     CommandEntry("rules", "jobs.cli.rules:rules", "Check, try, publish and remove rules."),
     CommandEntry("train", "jobs.cli.models:train", "Fit a model for a detector and put it into force."),

@@ -10,6 +10,8 @@ from rich.table import Table
 
 from jobs.errors import SentinelError
 from jobs.stack.layout import default_home
+from jobs.stack.log_lines import readable
+from jobs.stack.metrics import read_metrics
 from jobs.stack.stack import Stack
 
 Home = Annotated[
@@ -80,6 +82,9 @@ def logs(
     home: Home,
     process: Annotated[str | None, typer.Argument(help="Whose log; without it the logs are listed.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 50,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the lines as they are, which is JSON for Flink's.")
+    ] = False,
 ) -> None:
     """Show the end of a process's log, or list the logs."""
     folder = Stack(home).layout.logs
@@ -92,4 +97,13 @@ def logs(
     if wanted not in present:
         names = ", ".join(log.stem for log in present) or "none"
         raise SentinelError(f"There is no log of {process} in {folder}; there are: {names}.")
-    print("\n".join(wanted.read_text(errors="replace").splitlines()[-lines:]))
+    last = wanted.read_text(errors="replace").splitlines()[-lines:]
+    print("\n".join(last if json else map(readable, last)))
+
+
+def metrics(home: Home) -> None:
+    """Print the job's own metrics in Prometheus' text format."""
+    found = sorted(str(each) for each in read_metrics(Stack(home).flink))
+    if not found:
+        raise SentinelError("The detection job does not run, or has counted nothing yet: see `sentinel status`.")
+    print("\n".join(found))

@@ -61,7 +61,7 @@ def _wait_for_the_job(stack: Stack, job_id: str, player: Player, results: Result
         if taken >= player.records:
             continue
         state = stack.job_state(job_id)
-        before, taken = taken, read_total(stack.metrics_urls).records
+        before, taken = taken, read_total(stack.flink).records
         if taken != before:
             moved_at_s = time.monotonic()
         elif time.monotonic() - moved_at_s > _STALLED_S or state != "RUNNING":

@@ -59,14 +59,14 @@ class FlinkCluster:
             folder.mkdir(exist_ok=True)
         write_settings(self._settings, self._conf)
 
-    def start_jobmanager(self, metrics_port: int) -> ManagedProcess:
+    def start_jobmanager(self) -> ManagedProcess:
         """Start the JobManager."""
-        return self._start(JOBMANAGER, _JOBMANAGER_CLASS, jobmanager_flags(self._settings), metrics_port)
+        return self._start(JOBMANAGER, _JOBMANAGER_CLASS, jobmanager_flags(self._settings))
 
-    def start_taskmanager(self, name: str, resource_id: str, metrics_port: int) -> ManagedProcess:
+    def start_taskmanager(self, name: str, resource_id: str) -> ManagedProcess:
         """Start a TaskManager that registers under the resource id."""
         own = ("-D", f"taskmanager.resource-id={resource_id}")
-        return self._start(name, _TASKMANAGER_CLASS, taskmanager_flags(self._settings), metrics_port, own)
+        return self._start(name, _TASKMANAGER_CLASS, taskmanager_flags(self._settings), own)
 
     def get(self, path: str) -> Any:
         """Return the JobManager's answer to a GET request of its REST interface."""
@@ -120,9 +120,7 @@ class FlinkCluster:
             raise SentinelError(f"Flink's JobManager does not answer {self._rest_url}{path}: {error}") from error
         return answer.json()
 
-    def _start(
-        self, name: str, main_class: str, flags: Sequence[str], metrics_port: int, own: Sequence[str] = ()
-    ) -> ManagedProcess:
+    def _start(self, name: str, main_class: str, flags: Sequence[str], own: Sequence[str] = ()) -> ManagedProcess:
         log = self._layout.log_of(name)
         argv = [
             find_java(),
@@ -135,7 +133,6 @@ class FlinkCluster:
             f"{self._layout.flink / 'lib'}/*",
             main_class,
             *("--configDir", str(self._conf)),
-            *("-D", f"metrics.reporter.prom.port={metrics_port}"),
             *own,
         ]
         return start(name, argv, log=log, env=self._env)

@@ -36,6 +36,8 @@ def stack_settings(layout: Layout, ports: Ports, taskmanagers: int, overrides: S
             "rest.bind-port": str(ports.flink_rest),
             "taskmanager.host": LOOPBACK,
             "taskmanager.bind-host": LOOPBACK,
+            # What is asked of REST is what was true at the question before, not ten seconds ago.
+            "metrics.fetcher.update-interval": "100 ms",
             # One slot each, all used.
             "parallelism.default": str(taskmanagers),
             "execution.checkpointing.dir": layout.checkpoints.as_uri(),

@@ -108,7 +108,12 @@ def _format(settings: Path) -> None:
     """Give the data folder its cluster's identity, without which a KRaft broker does not start."""
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
-        [*_java("-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings)],
+        [
+            *_java("-XX:TieredStopAtLevel=1"),
+            *("kafka.tools.StorageTool", "format", "--config", str(settings)),
+            # One word: an identity may begin with a hyphen, which would be taken for an option.
+            f"--cluster-id={cluster}",
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -18,7 +18,6 @@ from jobs.topics import TOPICS
 
 CLUSTER_S: Final = 90.0
 _USUAL: Final = Ports(kafka=9092, kafka_controller=9093, flink_rest=8081, flink_rpc=6123)
-_USUAL_METRICS: Final = 9249
 
 
 def taskmanager_name(number: int) -> str:
@@ -70,7 +69,7 @@ def launch_kafka_and_flink(layout: Layout, record: StackRecord, taskmanagers: in
     ports = record.required().ports
     # Flink first: its JVMs start while Kafka formats its folder.
     if JOBMANAGER not in alive:
-        record.add(flink_client(layout).start_jobmanager(_metrics_port(record, JOBMANAGER)))
+        record.add(flink_client(layout).start_jobmanager())
     missing = [number for number in range(1, taskmanagers + 1) if taskmanager_name(number) not in alive]
     started = {_start_taskmanager(layout, record, number) for number in missing}
     if kafka_broker.NAME not in alive:
@@ -98,7 +97,7 @@ def _start_taskmanager(layout: Layout, record: StackRecord, number: int) -> str:
     name = taskmanager_name(number)
     # A new id each time: the JobManager may not have noticed yet that the previous one is gone.
     resource_id = f"{name}-{uuid.uuid4().hex[:6]}"
-    record.add(flink_client(layout).start_taskmanager(name, resource_id, _metrics_port(record, name)))
+    record.add(flink_client(layout).start_taskmanager(name, resource_id))
     return resource_id
 
 
@@ -117,14 +116,6 @@ def _wait_for_registration(layout: Layout, record: StackRecord, resource_ids: se
         deadline_s=CLUSTER_S,
         watched=[process for process in record.processes() if process.name in names],
     )
-
-
-def _metrics_port(record: StackRecord, name: str) -> int:
-    ports = record.required().metrics_ports
-    others = frozenset(port for owner, port in ports.items() if owner != name)
-    port = free_port(ports.get(name, _USUAL_METRICS + len(others)), others)
-    record.add_metrics_port(name, port)
-    return port
 
 
 def _choose_ports(usual: Ports, kafka_port: int | None, rest_port: int | None) -> Ports:

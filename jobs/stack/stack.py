@@ -70,12 +70,6 @@ class Stack:
         return f"http://{LOOPBACK}:{self._record.required().ports.flink_rest}"
 
     @property
-    def metrics_urls(self) -> dict[str, str]:
-        """The Prometheus endpoint of each Flink process, by its name."""
-        ports = self._record.required().metrics_ports
-        return {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in ports.items()}
-
-    @property
     def flink(self) -> FlinkCluster:
         """The running cluster; its `get` asks the REST interface anything."""
         self._record.required()

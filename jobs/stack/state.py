@@ -20,12 +20,11 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs, by name; where each Flink process serves its metrics; and the ids the detection job has run under."""
+    """What runs, by name, and the ids the detection job has run under."""
 
     version: int = 1
     ports: Ports
     processes: dict[str, ManagedProcess] = {}
-    metrics_ports: dict[str, int] = {}
     detection_jobs: tuple[str, ...] = ()
 
 
@@ -78,11 +77,6 @@ class StackRecord:
         """Record a process that was started."""
         state = self.required()
         self._write(msgspec.structs.replace(state, processes=state.processes | {process.name: process}))
-
-    def add_metrics_port(self, name: str, port: int) -> None:
-        """Record where a process will serve its metrics."""
-        state = self.required()
-        self._write(msgspec.structs.replace(state, metrics_ports=state.metrics_ports | {name: port}))
 
     def add_detection_job(self, job_id: str) -> None:
         """Record the id of a detection job that Flink took."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.bench.counters import Counted, total
+from jobs.bench.counters import Counted
 from jobs.bench.delays import delays_ms, percentile
 from jobs.bench.latency import divided
 from jobs.bench.planting import APART_MS, Planting, most_plantable
@@ -100,17 +100,6 @@ def test_divided_records_are_all_there_in_their_order() -> None:
     assert first + second == wanted
     assert max(each.due_ms for each in first) < START_AT_MS + 3_000 <= min(each.due_ms for each in second)
     assert counted.records == len(wanted)
-
-
-def test_a_counter_is_summed_over_its_series_only() -> None:
-    page = (
-        "# TYPE flink_taskmanager_job_task_operator_sentinel_records gauge\n"
-        'flink_taskmanager_job_task_operator_sentinel_records{subtask_index="0",} 1200.0\n'
-        'flink_taskmanager_job_task_operator_sentinel_records{subtask_index="1",} 1.3E7\n'
-        'flink_taskmanager_job_task_operator_sentinel_batch_records{subtask_index="0",} 55.0\n'
-    )
-    assert total(page, "sentinel_records") == 13_001_200
-    assert total("", "sentinel_records") == 0
 
 
 def test_surroundings_are_read_from_what_the_machine_has(tmp_path: Path) -> None:

@@ -91,10 +91,18 @@ def test_crd_refuses_what_is_wrong(path: tuple[str, ...], value: object) -> None
 
 def test_flink_is_configured_as_everywhere_else() -> None:
     everywhere = {key: value for key, value in read_settings().items() if key not in PLACED_BY_THE_OPERATOR}
-    own = {"metrics.reporter.prom.port": "9249"}
-    assert {key: CONFIGURATION.get(key) for key in everywhere} == everywhere | own
+    assert {key: CONFIGURATION.get(key) for key in everywhere} == everywhere
     modules = yaml.safe_load((flink_wheel() / "conf" / "config.yaml").read_text())["env"]["java"]["opts"]["all"]
     assert CONFIGURATION["env.java.opts.all"].split() == modules.split()
+
+
+def test_pods_log_as_the_local_stack_does_and_can_be_scraped() -> None:
+    assert DEPLOYMENT["spec"]["logConfiguration"] == {
+        "log4j-console.properties": (PROJECT / "flink-conf" / "log4j-flink.properties").read_text()
+    }
+    [port] = DEPLOYMENT["spec"]["podTemplate"]["spec"]["containers"][0]["ports"]
+    assert CONFIGURATION["metrics.reporter.prom.port"] == str(port["containerPort"])
+    assert CONFIGURATION["metrics.reporter.prom.factory.class"].endswith(".PrometheusReporterFactory")
 
 
 @pytest.mark.parametrize("process", ["jobManager", "taskManager"])

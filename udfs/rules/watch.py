@@ -50,6 +50,11 @@ class RuleWatch:
         """Whether there is any rule to evaluate."""
         return bool(self._running)
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of what is remembered, as it is stored."""
+        return sum(running.state.stored_bytes for running in self._running.values())
+
     def take(self, rules: Mapping[str, Sequence[Rule]]) -> None:
         """Take the versions of every rule, by its id, in the order of their `effective_at_ms`."""
         running: dict[str, _Running] = {}
