@@ -117,7 +117,7 @@ def _conversion(kind: inspect.Type, *, writing: bool) -> Convert | None:
             each = _conversion(items, writing=writing)
             change = each and _each(each)
         case inspect.DictType(value_type=inspect.CustomType()):
-            change = _object_to_avro if writing else _object_from_avro
+            change = _object_to_avro if writing else object_of
         case inspect.DictType(value_type=inspect.FloatType()) if not writing:
             change = _finite_values
         case inspect.FloatType() if not writing:
@@ -150,7 +150,8 @@ def _object_to_avro(content: dict[str, object], _: str) -> str:
     return msgspec.json.encode(content).decode()
 
 
-def _object_from_avro(text: str, path: str) -> dict[str, object]:
+def object_of(text: str, path: str) -> dict[str, object]:
+    """Return the object that a JSON text holds; raises DecodeError, naming the path, if it holds none."""
     raw = text.encode()
     if is_too_deep(raw, NESTING_MAX):
         raise DecodeError(RejectReason.TOO_DEEP, f"{path}: nested deeper than {NESTING_MAX} levels")

@@ -82,6 +82,7 @@ class ShardDetection:
             partition=self._partition,
             newest_at_ms=self._newest_at_ms,
             bound_ms=self._settings.bound_ms,
+            telemetry_format=self._settings.telemetry_format,
         )
         self._newest_at_ms = intake.newest_at_ms
         findings.dead_letters = intake.dead_letters

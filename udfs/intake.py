@@ -7,11 +7,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from schemas.codec import decode_timed_event
 from schemas.dead_letter import DeadLetter
 from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
 from udfs.entity import UNKNOWN, model_key, user_key
+from udfs.telemetry_records import TelemetryFormat, prepare
 
 DEFAULT_TENANT = "default"
 _DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
@@ -71,6 +71,7 @@ def take(
     partition: int,
     newest_at_ms: int,
     bound_ms: int,
+    telemetry_format: TelemetryFormat = "json",
 ) -> Intake:
     """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late."""
     events: list[TelemetryEvent] = []
@@ -78,11 +79,12 @@ def take(
     dead_letters: list[DeadLetter] = []
     late: list[int] = []
     newest = newest_at_ms
-    for position, payload in enumerate(payloads):
+    records, decode = prepare(payloads, telemetry_format)
+    for position, record in enumerate(records):
         try:
-            event, moment = decode_timed_event(payload)
+            event, moment = decode(record)
         except DecodeError as error:
-            dead_letters.append(_dead_letter(payload, error, topic, partition, offsets[position]))
+            dead_letters.append(_dead_letter(payloads[position], error, topic, partition, offsets[position]))
             continue
         if moment <= newest - bound_ms:
             late.append(position)

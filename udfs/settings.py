@@ -8,12 +8,15 @@ from udfs.aggregates import OBSERVED
 from udfs.correlation.settings import CorrelationSettings
 from udfs.detector import Detector
 from udfs.detectors.defaults import default_detectors
+from udfs.telemetry_records import TelemetryFormat
 
 
 class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How telemetry is judged. Times are event time in milliseconds."""
 
     telemetry_topic: str = "llm-telemetry"
+    telemetry_format: TelemetryFormat = "json"
+    """How its records are written; the job has it from its Kafka settings, a backtest from the file."""
     partitions: Annotated[int, Meta(ge=1)] = 1
     """Partitions of the telemetry topic; the job looks it up."""
     bound_ms: Annotated[int, Meta(ge=0, le=60_000)] = 500
