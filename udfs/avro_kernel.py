@@ -10,6 +10,7 @@ import numpy as np
 from udfs.avro_program import (
     AT_MS,
     BEHIND,
+    BOOLEAN,
     COLUMN,
     CONTROLS,
     DOUBLE,
@@ -18,7 +19,6 @@ from udfs.avro_program import (
     INSTANT,
     KIND,
     LONG,
-    MAP,
     NAME_FROM,
     NAME_TO,
     NULLABLE,
@@ -116,9 +116,32 @@ def _record(
                 return _GIVEN_UP
             told[AT_MS] = value
             to = write_instant(target, to, value)
-        else:
-            at, to, smallest = _value(kind, source, at, end, target, to)
+        elif kind == TEXT:
+            at, to, smallest = _text(source, at, end, target, to)
             least = min(least, smallest)
+        elif kind == LONG:
+            value, at = _long(source, at, end)
+            target[to] = 0xD3
+            for place in range(8):
+                target[to + 1 + place] = (value >> (56 - 8 * place)) & 0xFF
+            to += 9
+        elif kind == DOUBLE:
+            # An exponent of ones is an infinity or NaN.
+            if end - at < 8 or (source[at + 7] & 0x7F == 0x7F and source[at + 6] & 0xF0 == 0xF0):
+                return _GIVEN_UP
+            target[to] = 0xCB
+            for place in range(8):
+                target[to + 1 + place] = source[at + 7 - place]
+            at += 8
+            to += 9
+        elif kind == BOOLEAN:
+            if at >= end or source[at] > 1:
+                return _GIVEN_UP
+            target[to] = 0xC2 + source[at]
+            at += 1
+            to += 1
+        else:
+            at, to = _map(source, at, end, target, to)
         if at == _GIVEN_UP:
             return _GIVEN_UP
         row += 1
@@ -127,39 +150,13 @@ def _record(
 
 
 @kernel
-def _value(kind: int, source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[int, int, int]:
-    """Copy one value; return what is behind it, where its copy ends, and the smallest byte of a text, else 255."""
-    if kind == TEXT:
-        return _text(source, at, end, target, to)
-    if kind == MAP:
-        return _map(source, at, end, target, to)
-    if kind == LONG:
-        value, at = _long(source, at, end)
-        target[to] = 0xD3
-        for place in range(8):
-            target[to + 1 + place] = (value >> (56 - 8 * place)) & 0xFF
-        return at, to + 9, 255
-    if kind == DOUBLE:
-        # An exponent of ones is an infinity or NaN.
-        if end - at < 8 or (source[at + 7] & 0x7F == 0x7F and source[at + 6] & 0xF0 == 0xF0):
-            return _GIVEN_UP, to, 255
-        target[to] = 0xCB
-        for place in range(8):
-            target[to + 1 + place] = source[at + 7 - place]
-        return at + 8, to + 9, 255
-    if at >= end or source[at] > 1:
-        return _GIVEN_UP, to, 255
-    target[to] = 0xC2 + source[at]
-    return at + 1, to + 1, 255
-
-
-@kernel
 def _long(source: Octets, at: int, end: int) -> tuple[int, int]:
     """Return a whole number and what is behind it, `_GIVEN_UP` if it does not end or has more than 62 bits."""
     value = 0
     shift = 0
     while at < end and shift < 7 * _LONG_BYTES_MAX:
-        octet = int(source[at])
+        # A plain int() would be unsigned.
+        octet: int = np.int64(source[at])  # type: ignore[assignment]
         at += 1
         value |= (octet & 0x7F) << shift
         if octet < 0x80:
@@ -197,19 +194,19 @@ def _copy(source: Octets, at: int, target: Octets, to: int, size: int) -> int:
         octet = source[first + place]
         target[start + place] = octet
         least = min(least, octet)
-    return int(least)
+    return np.int64(least)  # type: ignore[return-value]
 
 
 @kernel
-def _map(source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[int, int, int]:
-    """Copy a map of texts; return what is behind it, where its copy ends, and 255."""
+def _map(source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[int, int]:
+    """Copy a map of texts; return what is behind it and where its copy ends."""
     head = to
     to += 5
     total = 0
     while True:
         count, at = _long(source, at, end)
         if at == _GIVEN_UP:
-            return _GIVEN_UP, to, 255
+            return _GIVEN_UP, to
         if count == 0:
             break
         if count < 0:
@@ -217,15 +214,15 @@ def _map(source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[in
             count = -count
             _, at = _long(source, at, end)
             if at == _GIVEN_UP:
-                return _GIVEN_UP, to, 255
+                return _GIVEN_UP, to
         if count > end - at:
-            return _GIVEN_UP, to, 255
+            return _GIVEN_UP, to
         for _ in range(2 * count):
             at, to, _ = _text(source, at, end, target, to)
             if at == _GIVEN_UP:
-                return _GIVEN_UP, to, 255
+                return _GIVEN_UP, to
         total += count
     target[head] = 0xDF
     for place in range(4):
         target[head + 1 + place] = (total >> (24 - 8 * place)) & 0xFF
-    return at, to, 255
+    return at, to
