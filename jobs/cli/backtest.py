@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from jobs.backtest import telemetry
 from jobs.detection.settings import JobSettings, load
@@ -25,7 +26,12 @@ class Subject(StrEnum):
 
 def backtest(
     subject: Annotated[Subject, typer.Argument(help="What the file holds.")],  # noqa: ARG001 - the only one so far
-    source: Annotated[Path, typer.Argument(help="Telemetry events, JSON lines; gzip if it ends in .gz.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Telemetry events: JSON lines, gzip if it ends in .gz, or an Avro file if it ends in .avro."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for anomalies.jsonl, incidents.jsonl and summary.json.")],
     config: Annotated[
         Path | None, typer.Option(help="Configuration of the detection job; by default the default.")
@@ -38,9 +44,9 @@ def backtest(
     """Run detectors and correlation over a file: write the anomalies and incidents that the job would have found."""
     planted = read_truth(truth) if truth else None
     settings = load(config) if config else JobSettings()
-    result = telemetry.backtest(
-        telemetry.read_lines(source), settings.detection, in_force(read_rules(rules) if rules else ())
-    )
+    records, telemetry_format = telemetry.read_records(source)
+    detection = replace(settings.detection, telemetry_format=telemetry_format)
+    result = telemetry.backtest(records, detection, in_force(read_rules(rules) if rules else ()))
     summary = telemetry.counts(result)
     try:
         out.mkdir(parents=True, exist_ok=True)
