@@ -69,16 +69,16 @@ class Detect(KeyedBroadcastProcessFunction):
         self._batch_size = metrics.distribution("sentinel_batch_records")
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        """Detect on one row `(partition, values, offsets)`."""
+        """Detect on one row `(partition, values, offsets, taken)`."""
         if not self._control_loaded:
             load(self._control, ctx)
             self._control_loaded = True
-        partition, values, offsets = value
+        partition, values, offsets, taken = value
         shard = self._shards.get(partition)
         if shard is None:
             shard = ShardDetection(self._settings, self._control, partition, self._series.items())
             self._shards[partition] = shard
-        findings = shard.on_records(values, offsets)
+        findings = shard.on_records(values, offsets, taken)
         for key, data in shard.changes():
             if data is None:
                 self._series.remove(key)

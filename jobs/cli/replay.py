@@ -100,7 +100,7 @@ def replay(  # noqa: PLR0917 - options are passed by name
     if length_ms == 0:
         raise SentinelError("--duration is zero: give the length of the replay, such as 30m.")
     pace = None if as_fast_as_possible or out is not None else speed_up
-    start_at_ms = _start_at_ms(start, length_ms, pace)
+    start_at_ms = _start_at_ms(start, length_ms + tail_ms, pace)
     world = _world(tenants, applications, models, users, trace, trace_kind)
     faults = _plan(plan, world, seed=seed, start_at_ms=start_at_ms, length_ms=length_ms, rate=rate)
     planted = ground_truth(world, faults, seed=seed, start_at_ms=start_at_ms, duration_ms=length_ms, rate_per_s=rate)
