@@ -23,7 +23,12 @@ TELEMETRY: Final = Topic(
     # Keyed by tenant and application with murmur2, so that all events of a series are in one partition, in order.
     "llm-telemetry",
     partitions=4,
-    config={"max.message.bytes": str(8 * _MEGABYTE), "retention.ms": str(_DAY_MS)},
+    config={
+        "max.message.bytes": str(8 * _MEGABYTE),
+        "retention.ms": str(_DAY_MS),
+        # The broker's clock, not the producer's: it decides which events lie too far in the future.
+        "message.timestamp.type": "LogAppendTime",
+    },
 )
 ANOMALIES: Final = Topic("sentinel.anomalies", partitions=4, config={"retention.ms": str(7 * _DAY_MS)})
 INCIDENTS: Final = Topic("sentinel.incidents", config=_COMPACTED)

@@ -80,16 +80,16 @@ class Detect(KeyedBroadcastProcessFunction):
         )
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        """Detect on one row `(partition, values, offsets)`."""
+        """Detect on one row `(partition, values, offsets, taken)`."""
         if not self._control_loaded:
             load(self._control, ctx)
             self._control_loaded = True
             self._tell_in_force()
-        partition, values, offsets = value
+        partition, values, offsets, taken = value
         shard = self._shards.get(partition)
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
-        findings = shard.on_records(values, offsets)
+        findings = shard.on_records(values, offsets, taken)
         written = 0
         for key, data in shard.changes():
             if data is None:

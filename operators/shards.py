@@ -1,7 +1,7 @@
 """Shards: telemetry gathered per partition and tick into rows of raw records, keyed so that subtasks share evenly.
 
-The JVM fetches and batches; a row `(partition, values, offsets)` crosses into Python once per partition and tick, in
-offset order. See docs/decisions/0002-records-cross-undecoded.md for what that costs and saves.
+The JVM fetches and batches; a row `(partition, values, offsets, taken)` crosses into Python once per partition and
+tick, in offset order. See docs/decisions/0002-records-cross-undecoded.md for what that costs and saves.
 """
 
 from pyflink.common import Types
@@ -14,23 +14,31 @@ from pyflink.table import StreamTableEnvironment
 from udfs.shards import shard_keys
 
 ROW_TYPE: TypeInformation = Types.ROW(
-    [Types.INT(), Types.OBJECT_ARRAY(Types.PRIMITIVE_ARRAY(Types.BYTE())), Types.OBJECT_ARRAY(Types.LONG())]
+    [
+        Types.INT(),
+        Types.OBJECT_ARRAY(Types.PRIMITIVE_ARRAY(Types.BYTE())),
+        Types.OBJECT_ARRAY(Types.LONG()),
+        Types.OBJECT_ARRAY(Types.LONG()),
+    ]
 )
-"""Partition, record values (null for a tombstone), offsets; the arrays are of one length."""
+"""Partition; record values (null for a tombstone), offsets, and when the broker took each (ms, negative if it does not
+say); the arrays are of one length."""
 
 
 def gather(tables: StreamTableEnvironment, telemetry: str, *, partitions: int, tick_ms: int) -> KeyedStream:
     """Return the telemetry of a table as rows per partition and tick, keyed by the partition's shard key.
 
-    `telemetry` names a table with `payload BYTES`, `part INT`, `record_offset BIGINT` and `processed_at`, a processing
-    time attribute. A partition that was added later than `partitions` says keeps its own number as key.
+    `telemetry` names a table with `payload BYTES`, `part INT`, `record_offset BIGINT`, `taken_at TIMESTAMP_LTZ(3)` and
+    `processed_at`, a processing time attribute. A partition that was added later than `partitions` says keeps its own
+    number as key.
     """
     keys = ", ".join(str(key) for key in shard_keys(partitions))
     # ARRAY_AGG wants nullable elements: NULLIF with an impossible value makes them so.
     rows = tables.sql_query(f"""
-        SELECT COALESCE(ARRAY[{keys}][part + 1], part) AS shard, ROW(part, payloads, offsets) AS batch
+        SELECT COALESCE(ARRAY[{keys}][part + 1], part) AS shard, ROW(part, payloads, offsets, taken) AS batch
         FROM (
-            SELECT part, ARRAY_AGG(payload) AS payloads, ARRAY_AGG(NULLIF(record_offset, -1)) AS offsets
+            SELECT part, ARRAY_AGG(payload) AS payloads, ARRAY_AGG(NULLIF(record_offset, -1)) AS offsets,
+                ARRAY_AGG(NULLIF(EXTRACT(EPOCH FROM taken_at) * 1000 + EXTRACT(MILLISECOND FROM taken_at), -2)) AS taken
             FROM TABLE(TUMBLE(TABLE {telemetry}, DESCRIPTOR(processed_at), INTERVAL '{tick_ms / 1000:.3f}' SECOND))
             GROUP BY part, window_start, window_end
         )

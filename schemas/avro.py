@@ -1,10 +1,10 @@
 """Avro codec: records to plain Avro bytes and back, for producers and readers that agreed on the published schema."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from io import BytesIO
 from math import isfinite
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import fastavro
 import msgspec
@@ -31,6 +31,24 @@ def encode_avro(record: Struct) -> bytes:
     target = BytesIO()
     fastavro.schemaless_writer(target, _parsed(type(record)), _to_avro(type(record))(record, ""))
     return target.getvalue()
+
+
+def write_avro_file(file: BinaryIO, records: Iterable[bytes], kind: type[Struct]) -> None:
+    """Write records, as `encode_avro` returns them, to a container file."""
+    schema = _parsed(kind)
+    fastavro.writer(file, schema, (fastavro.schemaless_reader(BytesIO(each), schema, None) for each in records))
+
+
+def read_avro_file(file: BinaryIO, kind: type[Struct]) -> Iterator[bytes]:
+    """Yield the records of a container file as `encode_avro` returns them, whatever version of the schema wrote it.
+
+    What fastavro raises if the file is none of the kind, or damaged, is of no particular type.
+    """
+    schema = _parsed(kind)
+    for loose in fastavro.reader(file, schema):
+        target = BytesIO()
+        fastavro.schemaless_writer(target, schema, loose)
+        yield target.getvalue()
 
 
 def decode_event_avro(data: bytes | None) -> TelemetryEvent:
@@ -117,7 +135,7 @@ def _conversion(kind: inspect.Type, *, writing: bool) -> Convert | None:
             each = _conversion(items, writing=writing)
             change = each and _each(each)
         case inspect.DictType(value_type=inspect.CustomType()):
-            change = _object_to_avro if writing else _object_from_avro
+            change = _object_to_avro if writing else object_of
         case inspect.DictType(value_type=inspect.FloatType()) if not writing:
             change = _finite_values
         case inspect.FloatType() if not writing:
@@ -150,7 +168,8 @@ def _object_to_avro(content: dict[str, object], _: str) -> str:
     return msgspec.json.encode(content).decode()
 
 
-def _object_from_avro(text: str, path: str) -> dict[str, object]:
+def object_of(text: str, path: str) -> dict[str, object]:
+    """Return the object that a JSON text holds; raises DecodeError, naming the path, if it holds none."""
     raw = text.encode()
     if is_too_deep(raw, NESTING_MAX):
         raise DecodeError(RejectReason.TOO_DEEP, f"{path}: nested deeper than {NESTING_MAX} levels")

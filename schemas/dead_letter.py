@@ -1,11 +1,14 @@
 """Dead letter: a record that could not be accepted, why, where it came from, and its bytes."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from schemas.time import Instant
+
+PAYLOAD_BYTES_MAX: Final = 8_388_608
+"""Bytes of a record that a dead letter holds; in base64 and with what is said of them, less than its topic takes."""
 
 Offset = Annotated[int, Meta(ge=0)]
 Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]

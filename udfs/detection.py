@@ -1,8 +1,9 @@
 """Detection: everything one shard does with its records, and all it remembers.
 
 A shard is one partition of the telemetry topic. Its event time is a function of its records alone: the watermark is the
-newest event time less the bound. So the same records give the same anomalies, however they are cut into batches and
-however often the state is stored and read again in between.
+newest event time less the bound. (When the broker took a record is a part of it: what lies too far ahead of that moves
+nothing.) So the same records give the same anomalies, however they are cut into batches and however often the state is
+stored and read again in between.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,8 +80,10 @@ class ShardDetection:
         rules = self._call_rules.stored_bytes + self._user_rules.stored_bytes
         return self._calls.state.stored_bytes + self._users.state.stored_bytes + self._windows.stored_bytes + rules
 
-    def on_records(self, payloads: Sequence[bytes | None], offsets: Sequence[int]) -> Findings:
-        """Take records in offset order and return what was found."""
+    def on_records(
+        self, payloads: Sequence[bytes | None], offsets: Sequence[int], taken_at_ms: Sequence[int] | None = None
+    ) -> Findings:
+        """Take records in offset order and return what was found; `taken_at_ms` is when the broker took each."""
         findings = Findings()
         if self._control.version != self._control_version:
             self._take_control()
@@ -93,6 +96,9 @@ class ShardDetection:
             partition=self._partition,
             newest_at_ms=self._newest_at_ms,
             bound_ms=self._settings.bound_ms,
+            telemetry_format=self._settings.telemetry_format,
+            taken_at_ms=taken_at_ms,
+            future_max_ms=self._settings.future_max_ms,
         )
         self._newest_at_ms = intake.newest_at_ms
         findings.dead_letters = intake.dead_letters

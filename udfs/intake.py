@@ -2,19 +2,22 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from schemas.codec import decode_timed_event
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import PAYLOAD_BYTES_MAX, DeadLetter, RejectReason
 from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
+from schemas.time import from_at_ms
 from udfs.entity import UNKNOWN, model_key, user_key
+from udfs.telemetry_records import TelemetryFormat, prepare
 
 DEFAULT_TENANT = "default"
 _DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
+_UNKNOWN_AT_MS = -1
 _TIMES = 2
 """Columns of values, the first ones, that are times."""
 
@@ -71,23 +74,44 @@ def take(
     partition: int,
     newest_at_ms: int,
     bound_ms: int,
+    telemetry_format: TelemetryFormat = "json",
+    taken_at_ms: Sequence[int] | None = None,
+    future_max_ms: int | None = None,
 ) -> Intake:
-    """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late."""
+    """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late.
+
+    `taken_at_ms` says of each record when the broker took it, negative where that is not known. An event that would
+    move event time more than `future_max_ms` beyond that is refused; without one of the two, none is.
+    """
     events: list[TelemetryEvent] = []
     at_ms: list[int] = []
     dead_letters: list[DeadLetter] = []
     late: list[int] = []
     newest = newest_at_ms
-    for position, payload in enumerate(payloads):
+
+    def refuse(position: int, error: DecodeError) -> None:
+        taken = taken_at_ms[position] if taken_at_ms is not None else _UNKNOWN_AT_MS
+        dead_letters.append(_dead_letter(payloads[position], error, topic, partition, offsets[position], taken))
+
+    records, decode = prepare(payloads, telemetry_format)
+    is_guarded = taken_at_ms is not None and future_max_ms is not None
+    ahead_ms = future_max_ms or 0
+    moments_taken = taken_at_ms if is_guarded and taken_at_ms is not None else repeat(_UNKNOWN_AT_MS, len(payloads))
+    for position, (record, taken) in enumerate(zip(records, moments_taken, strict=True)):
         try:
-            event, moment = decode_timed_event(payload)
+            event, moment = decode(record)
         except DecodeError as error:
-            dead_letters.append(_dead_letter(payload, error, topic, partition, offsets[position]))
+            refuse(position, error)
             continue
-        if moment <= newest - bound_ms:
+        if moment > newest:
+            if 0 <= taken < moment - ahead_ms:
+                detail = f"timestamp: more than {ahead_ms} ms after the broker took the record"
+                refuse(position, DecodeError(RejectReason.OUT_OF_RANGE, detail))
+                continue
+            newest = moment
+        elif moment <= newest - bound_ms:
             late.append(position)
             continue
-        newest = max(newest, moment)
         if event.event_type in _DETECTED:
             events.append(event)
             at_ms.append(moment)
@@ -129,7 +153,10 @@ def _columns(events: list[TelemetryEvent], at_ms: list[int]) -> Calls:
     )
 
 
-def _dead_letter(payload: bytes | None, error: DecodeError, topic: str, partition: int, offset: int) -> DeadLetter:
+def _dead_letter(
+    payload: bytes | None, error: DecodeError, topic: str, partition: int, offset: int, taken_at_ms: int
+) -> DeadLetter:
+    content = payload or b""
     return DeadLetter(
         dead_letter_id=f"{topic}-{partition}-{offset}",
         reason=error.reason,
@@ -137,5 +164,7 @@ def _dead_letter(payload: bytes | None, error: DecodeError, topic: str, partitio
         topic=topic,
         partition=partition,
         offset=offset,
-        payload_base64=b64encode(payload or b"").decode(),
+        payload_base64=b64encode(content[:PAYLOAD_BYTES_MAX]).decode(),
+        payload_size=len(content) if len(content) > PAYLOAD_BYTES_MAX else None,
+        timestamp=from_at_ms(taken_at_ms) if taken_at_ms >= 0 else None,
     )

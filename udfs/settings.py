@@ -8,16 +8,21 @@ from udfs.aggregates import OBSERVED
 from udfs.correlation.settings import CorrelationSettings
 from udfs.detector import Detector
 from udfs.detectors.defaults import default_detectors
+from udfs.telemetry_records import TelemetryFormat
 
 
 class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How telemetry is judged. Times are event time in milliseconds."""
 
     telemetry_topic: str = "llm-telemetry"
+    telemetry_format: TelemetryFormat = "json"
+    """How its records are written; the job has it from its Kafka settings, a backtest from the file."""
     partitions: Annotated[int, Meta(ge=1)] = 1
     """Partitions of the telemetry topic; the job looks it up."""
     bound_ms: Annotated[int, Meta(ge=0, le=60_000)] = 500
     """How far behind the newest event of its partition an event may be; later ones go to `sentinel.late`."""
+    future_max_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = 60_000
+    """How far ahead of the time at which the broker took it an event may be; others are refused. None: any."""
     second_volume_min: Annotated[int, Meta(ge=1)] = 20
     """Calls that a 1 s window must hold to be judged by itself."""
     summaries: Literal["10s", "1m", "none"] = "1m"

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from jobs.errors import SentinelError
 from schemas.anomaly import Anomaly
+from schemas.avro import read_avro_file
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
 from schemas.summary import Summary
+from schemas.telemetry import TelemetryEvent
 from udfs.control import Control
 from udfs.correlation.notice import OperatorNotice
 from udfs.correlation.provider import ProviderCorrelation
@@ -21,7 +23,9 @@ from udfs.detection import ShardDetection
 from udfs.keyed_logic import KeyedRun
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
+from udfs.telemetry_records import TelemetryFormat
 
+AVRO_SUFFIX = ".avro"
 BATCH = 1_000
 """Records that are worked on at once; results do not depend on it."""
 
@@ -49,8 +53,26 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise SentinelError(problem) from None
 
 
+def read_records(path: Path) -> tuple[Iterator[bytes], TelemetryFormat]:
+    """Return the records of a file and their format: Avro if its name ends in .avro, else lines of JSON."""
+    return (read_avro(path), "avro") if path.suffix == AVRO_SUFFIX else (read_lines(path), "json")
+
+
+def read_avro(path: Path) -> Iterator[bytes]:
+    """Return the records of an Avro container file as an Avro topic holds them.
+
+    The file may have been written with an older or newer schema. Raises SentinelError if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from read_avro_file(file, TelemetryEvent)
+    except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes make it stumble over
+        problem = f"cannot read {path} as an Avro file of telemetry: {str(error) or type(error).__name__}"
+        raise SentinelError(problem) from None
+
+
 def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Control | None = None) -> Backtest:
-    """Run records, JSON events in the order of their arrival, through everything the job does.
+    """Run records, in the order of their arrival and the format of the settings, through everything the job does.
 
     `control` holds rules and models; without it there are none.
     """

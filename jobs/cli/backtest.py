@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from jobs.backtest import telemetry
 from jobs.backtest.control import in_force
@@ -27,7 +28,12 @@ class Subject(StrEnum):
 
 def backtest(
     subject: Annotated[Subject, typer.Argument(help="What the file holds.")],  # noqa: ARG001 - the only one so far
-    source: Annotated[Path, typer.Argument(help="Telemetry events, JSON lines; gzip if it ends in .gz.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Telemetry events: JSON lines, gzip if it ends in .gz, or an Avro file if it ends in .avro."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="Folder for anomalies, incidents and summaries (JSON lines) and summary.json.")
     ],
@@ -46,7 +52,9 @@ def backtest(
     planted = read_truth(truth) if truth else None
     settings = load(config) if config else JobSettings()
     control = in_force(read_rules(rules) if rules else (), map(read_model, models or ()), settings.detection.detectors)
-    result = telemetry.backtest(telemetry.read_lines(source), settings.detection, control)
+    records, telemetry_format = telemetry.read_records(source)
+    detection = replace(settings.detection, telemetry_format=telemetry_format)
+    result = telemetry.backtest(records, detection, control)
     summary = telemetry.counts(result)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jobs.backtest.telemetry import AVRO_SUFFIX
 from jobs.errors import SentinelError
 from jobs.replay.events import span_of, timed_events
 from jobs.replay.faults import FaultPlan, duration_ms, read_plan
@@ -25,8 +26,9 @@ from jobs.replay.world import World, default_world
 from jobs.stack.layout import default_home
 from jobs.stack.stack import Stack
 from jobs.topics import TELEMETRY
-from schemas.avro import encode_avro
+from schemas.avro import encode_avro, write_avro_file
 from schemas.codec import encode
+from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms, to_at_ms
 
 _LINE_EVERY_S: Final = 10.0
@@ -43,8 +45,13 @@ class WireFormat(StrEnum):
 Servers = Annotated[
     str | None, typer.Option("--bootstrap-servers", help="Kafka; by default the broker that `sentinel up` started.")
 ]
-Out = Annotated[Path | None, typer.Option(help="Write JSON lines to this file (gzip if it ends in .gz), not to Kafka.")]
-Wire = Annotated[WireFormat, typer.Option("--format", help="How events are written to Kafka.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write to this file, not to Kafka: JSON lines (gzip if it ends in .gz), or Avro if it ends in .avro."
+    ),
+]
+Wire = Annotated[WireFormat, typer.Option("--format", help="How events are written.")]
 Plan = Annotated[str, typer.Option(help="Which faults to plant: `default` (one of every kind), `none`, or a file.")]
 Duration = Annotated[str, typer.Option(help="Length in event time: 90s, 30m, 2h.")]
 Rate = Annotated[float | None, typer.Option(min=0.001, help="Mean calls a second of event time; by default 40.")]
@@ -86,14 +93,14 @@ def replay(  # noqa: PLR0917 - options are passed by name
 
     Without further options: half an hour of three tenants, in real time, with every kind of fault after a third of it.
     """
-    if out is not None and wire is WireFormat.AVRO:
-        raise SentinelError("Avro records have no lines to write to a file: leave out --out or --format avro.")
+    if out is not None and (wire is WireFormat.AVRO) != (out.suffix == AVRO_SUFFIX):
+        raise SentinelError(f"--out: {out} and --format {wire.value} differ: .avro files hold Avro, all others JSON.")
     write = encode if wire is WireFormat.JSON else encode_avro
     length_ms, tail_ms = _milliseconds("--duration", duration), _milliseconds("--tail", tail)
     if length_ms == 0:
         raise SentinelError("--duration is zero: give the length of the replay, such as 30m.")
     pace = None if as_fast_as_possible or out is not None else speed_up
-    start_at_ms = _start_at_ms(start, length_ms, pace)
+    start_at_ms = _start_at_ms(start, length_ms + tail_ms, pace)
     world = _world(tenants, applications, models, users, trace, trace_kind)
     faults = _plan(plan, world, seed=seed, start_at_ms=start_at_ms, length_ms=length_ms, rate=rate)
     planted = ground_truth(world, faults, seed=seed, start_at_ms=start_at_ms, duration_ms=length_ms, rate_per_s=rate)
@@ -235,6 +242,10 @@ def _write_truth(path: Path | None, planted: tuple[PlantedFault, ...]) -> None:
 
 def _write_file(path: Path, records: Iterable[Record]) -> None:
     try:
+        if path.suffix == AVRO_SUFFIX:
+            with path.open("wb") as file:
+                write_avro_file(file, (record.value for record in records), TelemetryEvent)
+            return
         with gzip.open(path, "wb", compresslevel=3) if path.suffix == ".gz" else path.open("wb") as lines:
             for record in records:
                 lines.write(record.value + b"\n")

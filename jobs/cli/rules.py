@@ -46,8 +46,11 @@ def try_out(
     """Run rules over a file of telemetry and print what they find."""
     read = read_rules(file)
     settings = load(config) if config else JobSettings()
-    alone = msgspec.structs.replace(settings.detection, detectors=(), summaries="none")
-    found = telemetry.backtest(telemetry.read_lines(source), alone, in_force(read)).anomalies
+    records, telemetry_format = telemetry.read_records(source)
+    alone = msgspec.structs.replace(
+        settings.detection, detectors=(), summaries="none", telemetry_format=telemetry_format
+    )
+    found = telemetry.backtest(records, alone, in_force(read)).anomalies
     console = Console()
     for each in found:
         if each.detector_type is DetectorType.RULE:

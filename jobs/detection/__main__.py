@@ -47,7 +47,10 @@ def run(settings: JobSettings) -> None:
         tables, telemetry_table(tables, kafka), partitions=control.telemetry_partitions, tick_ms=settings.tick_ms
     )
     detection = replace(
-        settings.detection, partitions=control.telemetry_partitions, telemetry_topic=kafka.telemetry_topic
+        settings.detection,
+        partitions=control.telemetry_partitions,
+        telemetry_topic=kafka.telemetry_topic,
+        telemetry_format=kafka.telemetry_format,
     )
     for refused in Control(control.snapshot, detection.detectors).refused:
         print(f"sentinel: {refused.topic}: {refused.detail}; it is not in force", file=sys.stderr)  # noqa: T201

@@ -10,6 +10,7 @@ from jobs.errors import SentinelError
 from schemas.yaml_document import read_yaml
 from udfs.detectors import installed_detectors, union_of
 from udfs.settings import DetectionSettings
+from udfs.telemetry_records import TelemetryFormat
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +19,7 @@ class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bootstrap_servers: str = "127.0.0.1:9092"
     group: str = "sentinel-detection"
     telemetry_topic: str = "llm-telemetry"
-    telemetry_format: Literal["json", "avro"] = "json"
+    telemetry_format: TelemetryFormat = "json"
     startup: Literal["earliest-offset", "latest-offset", "group-offsets"] = "earliest-offset"
     exactly_once: bool = False
     """Sinks write in transactions: readers see results at the end of a checkpoint, not at once."""

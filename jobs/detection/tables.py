@@ -14,6 +14,7 @@ def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str
             payload BYTES,
             part INT METADATA FROM 'partition' VIRTUAL,
             record_offset BIGINT METADATA FROM 'offset' VIRTUAL,
+            taken_at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
             processed_at AS PROCTIME()
         ) WITH (
             {_connection(kafka, kafka.telemetry_topic)},
