@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st, settings
+from hypothesis import strategies as st
 
 from schemas.avro import decode_event_avro, encode_avro
 from schemas.codec import decode_event, encode
@@ -54,8 +54,7 @@ def is_given_up(payload: bytes) -> bool:
     return at_ms < 0
 
 
-@settings(max_examples=200)
-@settings(deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(strategies.telemetry_events, min_size=1, max_size=5))
 def test_batch_decodes_to_the_events_that_were_written(events: list[TelemetryEvent]) -> None:
     payloads = [encode_avro(event) for event in events]
@@ -63,8 +62,7 @@ def test_batch_decodes_to_the_events_that_were_written(events: list[TelemetryEve
     assert not any(map(is_given_up, payloads))
 
 
-@settings(max_examples=300)
-@settings(deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(strategies.telemetry_events, st.data())
 def test_damaged_record_gives_what_an_avro_library_gives(event: TelemetryEvent, data: st.DataObject) -> None:
     encoded = encode_avro(event)
