@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from jobs.cli.app import COMMANDS
 from jobs.detection.settings import JobSettings, KafkaSettings, read
@@ -79,3 +80,11 @@ def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def test_every_metric_of_ours_that_an_alert_asks_for_is_documented() -> None:
+    [group] = yaml.safe_load((PROJECT / "k8s" / "alert-rules.yaml").read_text())["groups"]
+    asked = {name for rule in group["rules"] for name in re.findall(r"operator_sentinel_(\w+)", rule["expr"])}
+    assert asked
+    for name in asked:
+        assert f"| `{name}` |" in OPERATIONS.read_text(), name
