@@ -122,6 +122,7 @@ class Detect(KeyedBroadcastProcessFunction):
         metrics.count("records", records)
         self._batch_sizes.add(records)
         metrics.count("late", len(findings.late))
+        metrics.count("repeats", findings.repeats)
         metrics.count("state_written_bytes", written)
         metrics.count_dead_letters(findings.dead_letters)
         metrics.count_anomalies(findings.anomalies)

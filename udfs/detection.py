@@ -19,6 +19,7 @@ from udfs.control import Control
 from udfs.entity import SEPARATOR
 from udfs.findings import Findings
 from udfs.intake import Calls, take
+from udfs.recent_ids import RecentIds
 from udfs.rules.anomaly import of_event_rule
 from udfs.rules.predicate import Columns
 from udfs.rules.watch import RuleWatch
@@ -33,6 +34,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _PROGRESS = "progress"
+_RECENT = "recent"
 _SECOND_MS, _TEN_MS, _ = LEVELS_MS
 _HOUR_MS = 3_600_000
 _TEN = 1
@@ -61,8 +63,10 @@ class ShardDetection:
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
         self._control_version = -1
-        progress = dict(everything).get(_PROGRESS)
+        own = dict(everything)
+        progress = own.get(_PROGRESS)
         self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
+        self._recent = RecentIds(own.get(_RECENT)) if settings.drop_repeats else None
 
     @property
     def watermark_ms(self) -> int:
@@ -99,9 +103,11 @@ class ShardDetection:
             telemetry_format=self._settings.telemetry_format,
             taken_at_ms=taken_at_ms,
             future_max_ms=self._settings.future_max_ms,
+            recent=self._recent,
         )
         self._newest_at_ms = intake.newest_at_ms
         findings.dead_letters = intake.dead_letters
+        findings.repeats = intake.repeats
         findings.late = [
             (f"{self._settings.telemetry_topic}-{self._partition}-{offsets[i]}", payloads[i] or b"")
             for i in intake.late
@@ -124,6 +130,9 @@ class ShardDetection:
         yield from self._call_rules.changes()
         yield from self._user_rules.changes()
         yield _PROGRESS, self._newest_at_ms.to_bytes(8, "little")
+        if self._recent is not None:
+            self._recent.forget(self.watermark_ms)
+            yield _RECENT, self._recent.store()
 
     def _take_control(self) -> None:
         """Take the rules and models in force."""

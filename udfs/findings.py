@@ -14,6 +14,8 @@ class Findings(Struct):
     dead_letters: list[DeadLetter] = []
     late: list[tuple[str, bytes]] = []
     """`topic-partition-offset` and the record's bytes."""
+    repeats: int = 0
+    """Events left out because their id was there before."""
     summaries: list[Summary] = []
     shares: list[str] = []
     """Parts of windows that span shards, and the shard's progress, as `udfs.spanning` reads them."""

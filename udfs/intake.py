@@ -13,6 +13,7 @@ from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
 from schemas.time import from_at_ms
 from udfs.entity import UNKNOWN, model_key, user_key
+from udfs.recent_ids import RecentIds
 from udfs.telemetry_records import TelemetryFormat, prepare
 
 DEFAULT_TENANT = "default"
@@ -64,6 +65,8 @@ class Intake(Struct, frozen=True):
     """Positions of records whose event time is at or behind the watermark; they are in no column."""
     newest_at_ms: int
     """Newest event time of the partition after the batch."""
+    repeats: int = 0
+    """Events left out because their id was there before."""
 
 
 def take(
@@ -77,17 +80,20 @@ def take(
     telemetry_format: TelemetryFormat = "json",
     taken_at_ms: Sequence[int] | None = None,
     future_max_ms: int | None = None,
+    recent: RecentIds | None = None,
 ) -> Intake:
     """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late.
 
     `taken_at_ms` says of each record when the broker took it, negative where that is not known. An event that would
-    move event time more than `future_max_ms` beyond that is refused; without one of the two, none is.
+    move event time more than `future_max_ms` beyond that is refused; without one of the two, none is. With `recent`,
+    which is changed, an event whose id was there before is left out.
     """
     events: list[TelemetryEvent] = []
     at_ms: list[int] = []
     dead_letters: list[DeadLetter] = []
     late: list[int] = []
     newest = newest_at_ms
+    repeats = 0
 
     def refuse(position: int, error: DecodeError) -> None:
         taken = taken_at_ms[position] if taken_at_ms is not None else _UNKNOWN_AT_MS
@@ -112,10 +118,12 @@ def take(
         elif moment <= newest - bound_ms:
             late.append(position)
             continue
-        if event.event_type in _DETECTED:
+        if recent is not None and recent.is_repeat(event.event_id, moment):
+            repeats += 1
+        elif event.event_type in _DETECTED:
             events.append(event)
             at_ms.append(moment)
-    return Intake(_columns(events, at_ms), dead_letters, late, newest)
+    return Intake(_columns(events, at_ms), dead_letters, late, newest, repeats)
 
 
 def _columns(events: list[TelemetryEvent], at_ms: list[int]) -> Calls:

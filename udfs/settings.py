@@ -23,6 +23,8 @@ class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How far behind the newest event of its partition an event may be; later ones go to `sentinel.late`."""
     future_max_ms: Annotated[int, Meta(ge=0, le=86_400_000)] | None = 60_000
     """How far ahead of the time at which the broker took it an event may be; others are refused. None: any."""
+    drop_repeats: bool = False
+    """Leave out an event whose `event_id` its partition had before; otherwise it counts as one more sample."""
     second_volume_min: Annotated[int, Meta(ge=1)] = 20
     """Calls that a 1 s window must hold to be judged by itself."""
     summaries: Literal["10s", "1m", "none"] = "1m"

@@ -130,3 +130,35 @@ def test_windows_add_up_to_what_came() -> None:
     expected = sum((event.data.prompt_tokens or 0) + (event.data.completion_tokens or 0) for event in events)
     assert round(tokens) == expected
     assert len(AGGREGATES) == len(set(AGGREGATES))
+
+
+ONCE = RECORDS[:4_001]
+
+
+def summaries(records: list[bytes], exact: DetectionSettings, cut: int) -> tuple[list[bytes], int]:
+    """Return the summaries of records, and how many repeats were left out; the state is read again at each cut."""
+    stored: dict[str, bytes] = {}
+    found: list[bytes] = []
+    repeats = 0
+    for start in range(0, len(records), cut):
+        shard = ShardDetection(exact, Control({}), 0, stored.items())
+        findings = shard.on_records(records[start : start + cut], range(start, min(start + cut, len(records))))
+        stored |= {key: data for key, data in shard.changes() if data is not None}
+        found += map(encode, findings.summaries)
+        repeats += findings.repeats
+    return sorted(found), repeats
+
+
+@given(st.lists(st.integers(0, 3_900), min_size=1, max_size=30), st.integers(300, 1_000))
+@settings(max_examples=10, deadline=None)
+def test_dropped_repeats_leave_what_was_sent_once_however_cut_and_restarted(repeated: list[int], cut: int) -> None:
+    """Repeats come at once or up to 300 ms later."""
+    # Thirty calls a second: nine more records are 300 ms.
+    once = [(place, 0, place) for place in range(len(ONCE))]
+    again = [(place + 9, 1, place) for place in repeated]
+    sent = [ONCE[place] for _, _, place in sorted(once + again)]
+    assert summaries(sent, replace(SETTINGS, drop_repeats=True), cut) == (
+        summaries(ONCE, SETTINGS, cut)[0],
+        len(repeated),
+    )
+    assert summaries(sent, SETTINGS, cut)[0] != summaries(ONCE, SETTINGS, cut)[0]
