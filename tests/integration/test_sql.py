@@ -1,6 +1,7 @@
 """Anomalies and incidents are queried by Flink SQL, over a real broker and on a real cluster."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -21,6 +22,17 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 BOUNDED = "/*+ OPTIONS('scan.bounded.mode' = 'latest-offset') */"
 SECONDS = 900
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own: its topics hold what is produced here and nothing else."""
+    stack = Stack(tmp_path_factory.mktemp("sql") / "stack")
+    stack.up(taskmanagers=1, job=False)
+    try:
+        yield stack
+    finally:
+        stack.down()
 
 
 @pytest.fixture(scope="module")
