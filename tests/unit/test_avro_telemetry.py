@@ -54,7 +54,7 @@ def is_given_up(payload: bytes) -> bool:
     return at_ms < 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(strategies.telemetry_events, min_size=1, max_size=5))
 def test_batch_decodes_to_the_events_that_were_written(events: list[TelemetryEvent]) -> None:
     payloads = [encode_avro(event) for event in events]
@@ -62,7 +62,7 @@ def test_batch_decodes_to_the_events_that_were_written(events: list[TelemetryEve
     assert not any(map(is_given_up, payloads))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(strategies.telemetry_events, st.data())
 def test_damaged_record_gives_what_an_avro_library_gives(event: TelemetryEvent, data: st.DataObject) -> None:
     encoded = encode_avro(event)
@@ -72,11 +72,13 @@ def test_damaged_record_gives_what_an_avro_library_gives(event: TelemetryEvent, 
     assert outcomes([encoded, damaged, encoded])[1] == reference(damaged)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_what_an_avro_library_gives(value: bytes) -> None:
     assert outcomes([value]) == [reference(value)]
 
 
+@settings(deadline=None)
 @given(st.integers(EARLIEST_AT_MS, LATEST_AT_MS - 1))
 def test_time_of_an_event_is_the_text_that_json_has(at_ms: int) -> None:
     [found] = outcomes([encode_avro(call(1, at_ms, 0, 100.0))])
