@@ -12,7 +12,7 @@ from jobs.bench.own_stack import completed_checkpoints, load_average, own_stack,
 from jobs.bench.rates import rate_per_s, steady_part
 from jobs.bench.surroundings import surroundings
 from jobs.detection.settings import JobSettings, load
-from jobs.replay.bulk import Bulk, bulk_records
+from jobs.replay.bulk import Bulk, bulk_records, in_avro
 from jobs.replay.produce import TopicWriter
 from jobs.topics import TELEMETRY
 
@@ -50,7 +50,8 @@ def measure_throughput(*, events: int, entities: int, config: Path | None, tell:
         writer = TopicWriter(stack.bootstrap_servers, TELEMETRY.name, linger_ms=20)
         tell(f"Producing {events:,} events of {entities:,} entities.")
         counted = Counted()
-        writer.write(counted.of(bulk_records(bulk, writer.partitions)))
+        records = bulk_records(bulk, writer.partitions)
+        writer.write(counted.of(in_avro(records) if settings.kafka.telemetry_format == "avro" else records))
         writer.close()
         tell("Starting the job.")
         job_id = start_job(stack, config)

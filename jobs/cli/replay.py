@@ -30,9 +30,11 @@ from schemas.avro import encode_avro, write_avro_file
 from schemas.codec import encode
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms, to_at_ms
+from udfs.settings import DetectionSettings
 
 _LINE_EVERY_S: Final = 10.0
 _LOOK_EVERY: Final = 256
+_AHEAD_MAX_MS: Final = DetectionSettings().future_max_ms or 0
 
 
 class WireFormat(StrEnum):
@@ -118,6 +120,11 @@ def replay(  # noqa: PLR0917 - options are passed by name
         f"{entities} entities of {len(world.applications)} applications, {rate or world.rate_per_s:g} calls/s, "
         f"{from_at_ms(start_at_ms)} to {from_at_ms(start_at_ms + length_ms)}, {len(planted)} faults"
     )
+    if out is None and (ahead_ms := _ahead_ms(start_at_ms, length_ms + tail_ms, pace)) > _AHEAD_MAX_MS:
+        console.print(
+            f"Events will be up to {ahead_ms // 1000:,} s ahead of the clock: the detection job refuses those beyond "
+            "its future_max_ms. Give an earlier --start."
+        )
     reporter = _Reporter(console, start_at_ms, length_ms + tail_ms, planted)
     with reporter:
         try:
@@ -212,6 +219,12 @@ def _start_at_ms(start: str | None, length_ms: int, pace: float | None) -> int:
         return to_at_ms(start)
     except ValueError:
         raise SentinelError(f"--start: `{start}` is not an RFC 3339 time, such as 2026-11-24T09:00:00Z.") from None
+
+
+def _ahead_ms(start_at_ms: int, length_ms: int, pace: float | None) -> int:
+    """Return how far ahead of the clock events will be at most: at the beginning, or at the end of a fast replay."""
+    taking_ms = 0.0 if pace is None else length_ms / pace
+    return int(start_at_ms + max(length_ms - taking_ms, 0.0) - time.time() * 1000)
 
 
 def _world(

@@ -3,7 +3,7 @@
 Unlike `generate` this draws from simple laws, so that one core makes far more events than the job under test takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ from msgspec import Struct
 from jobs.replay.arrivals import I64
 from jobs.replay.produce import TopicWriter
 from jobs.replay.stream import HEARTBEAT_EVERY_MS, Record, heartbeat
-from schemas.codec import encode
+from schemas.avro import encode_avro
+from schemas.codec import decode_event, encode
 from schemas.time import from_at_ms
 
 ABSURD_LATENCY, ABSURD_TOKENS = 400, 100
@@ -145,6 +146,12 @@ def bulk_records(bulk: Bulk, partitions: int) -> Iterator[Record]:
                 yield Record(tick_ms, None, encode(heartbeat(tick_ms, partition)), partition)
             tick_ms += HEARTBEAT_EVERY_MS
         yield Record(at_ms, key, value)
+
+
+def in_avro(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the records as an Avro topic holds them."""
+    for record in records:
+        yield record._replace(value=encode_avro(decode_event(record.value)))
 
 
 def _entities(bulk: Bulk) -> tuple[list[bytes], list[str], list[str], npt.NDArray[np.float64]]:

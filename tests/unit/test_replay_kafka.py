@@ -6,8 +6,11 @@ The broker is the one that librdkafka has for tests: the real client speaks its 
 from collections.abc import Iterator
 
 import pytest
+import typer
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from typer.testing import CliRunner
 
+from jobs.cli.replay import replay
 from jobs.errors import SentinelError
 from jobs.replay.bulk import Bulk, bulk_events, produce_bulk
 from jobs.replay.produce import TopicWriter
@@ -110,3 +113,31 @@ def test_bulk_keeps_order_and_beats_every_second_in_every_partition(servers: str
 def test_absent_broker_is_told_in_one_sentence() -> None:
     with pytest.raises(SentinelError, match=r"No Kafka broker answers at 127\.0\.0\.1:1 .*is it running\?"):
         TopicWriter("127.0.0.1:1", "any", connect_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_ahead"),
+    [
+        (("--as-fast-as-possible", "--tail", "10m"), False),
+        (("--speed-up", "1000", "--tail", "10m"), False),
+        (("--as-fast-as-possible", "--start", "2099-01-01T00:00:00Z"), True),
+    ],
+    ids=["as fast as possible", "faster than the clock", "in the future"],
+)
+def test_replay_stays_behind_the_clock_or_says_so(servers: str, options: tuple[str, ...], is_ahead: bool) -> None:  # noqa: FBT001
+    app = typer.Typer()
+    app.command()(replay)
+    topic = f"ahead-{options[0].strip('-')}-{is_ahead}"
+    target = ("--bootstrap-servers", servers, "--topic", topic, "--plan", "none", "--duration", "20s")
+    result = CliRunner().invoke(app, [*target, *options])
+    assert result.exception is None
+    assert ("s ahead of the clock: the detection job refuses" in result.output) == is_ahead
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "ahead", "log_level": 0})
+    place = TopicPartition(topic, 0)
+    _, end = consumer.get_watermark_offsets(place, timeout=10)
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    messages = consumer.consume(end, timeout=10)
+    consumer.close()
+    assert messages
+    ahead = [to_at_ms(decode_event(message.value() or b"").timestamp) - message.timestamp()[1] for message in messages]
+    assert (max(ahead) > 60_000) == is_ahead
