@@ -7,7 +7,7 @@ from schemas.codec import encode
 from schemas.telemetry import HEARTBEAT_METRIC, Data, EventType, Metadata, Source, Status, TelemetryEvent
 from schemas.time import from_at_ms
 
-START_AT_MS = 1_790_000_000_000
+START_AT_MS = 1_700_000_000_000
 
 
 def call(number: int, at_ms: int, application: int, latency_ms: float, *, is_error: bool = False) -> TelemetryEvent:
