@@ -9,6 +9,8 @@ import msgspec
 import typer
 
 from jobs.bench.latency import measure_latency
+from jobs.bench.live import Traffic
+from jobs.bench.recovery import measure_recovery
 from jobs.bench.throughput import measure_throughput
 from jobs.errors import SentinelError
 from jobs.replay.faults import duration_ms
@@ -19,20 +21,24 @@ class Benchmark(StrEnum):
 
     THROUGHPUT = "throughput"
     LATENCY = "latency"
+    RECOVERY = "recovery"
 
 
 def bench(
     benchmark: Annotated[
         Benchmark,
-        typer.Argument(help="`throughput` drains a backlog; `latency` times anomalies from Kafka to Kafka, live."),
+        typer.Argument(
+            help="`throughput` drains a backlog; `latency` times anomalies from Kafka to Kafka, live; `recovery` kills "
+            "a TaskManager meanwhile."
+        ),
     ],
     entities: Annotated[
-        int | None, typer.Option(min=1, help="How many models of applications; 200 for throughput, 2000 for latency.")
+        int | None, typer.Option(min=1, help="How many models of applications; 200 for throughput, else 2000.")
     ] = None,
     events: Annotated[int, typer.Option(min=1, help="throughput: how many events the backlog has.")] = 3_000_000,
-    rate: Annotated[float, typer.Option(min=1, help="latency: events per second.")] = 5_000.0,
-    duration: Annotated[str, typer.Option(help="latency: how long events are planted, such as 3m.")] = "3m",
-    planted: Annotated[int, typer.Option(min=1, help="latency: how many absurd events.")] = 2_000,
+    rate: Annotated[float, typer.Option(min=1, help="latency, recovery: events per second.")] = 5_000.0,
+    duration: Annotated[str, typer.Option(help="latency, recovery: how long events are planted, such as 3m.")] = "3m",
+    planted: Annotated[int, typer.Option(min=1, help="latency, recovery: how many absurd events.")] = 2_000,
     config: Annotated[
         Path | None, typer.Option(help="A configuration file of the job, in place of the defaults.")
     ] = None,
@@ -49,14 +55,9 @@ def bench(
             length_ms = duration_ms(duration)
         except ValueError as error:
             raise SentinelError(f"--duration: {error}") from None
-        result = measure_latency(
-            rate_per_s=rate,
-            duration_ms=length_ms,
-            entities=entities or 2_000,
-            absurd=planted,
-            config=config,
-            tell=_tell,
-        )
+        traffic = Traffic(rate_per_s=rate, duration_ms=length_ms, entities=entities or 2_000, absurd=planted)
+        measure = measure_latency if benchmark is Benchmark.LATENCY else measure_recovery
+        result = measure(traffic, config=config, tell=_tell)
     print(msgspec.json.encode(result).decode())
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.bench.counters import Counted
 from jobs.bench.delays import delays_ms, percentile
-from jobs.bench.latency import divided
+from jobs.bench.live import divided
 from jobs.bench.planting import APART_MS, Planting, most_plantable
 from jobs.bench.rates import Reading, rate_per_s, steady_part
 from jobs.bench.surroundings import jar_version, processor
