@@ -1,6 +1,6 @@
 """Detect: hands rows of records to the pure detection of their shard, and what it found to the streams behind.
 
-State is one bytes value per key of the shard (`udfs/series_state.py`); the working arrays live here, are loaded
+State is the journal of the shard (`udfs/journal.py`), one bytes value per row; the working arrays live here, are loaded
 when a shard's first row comes, and everything a row touched is written before the row ends.
 """
 
@@ -60,8 +60,8 @@ class Detect(KeyedBroadcastProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Acquire the state; shards are built when their first row comes."""
-        self._series: MapState = runtime_context.get_map_state(
-            MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        self._journal: MapState = runtime_context.get_map_state(
+            MapStateDescriptor("journal", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._control = Control(self._snapshot, self._settings.detectors)
         self._control_loaded = False
@@ -93,9 +93,9 @@ class Detect(KeyedBroadcastProcessFunction):
         written = 0
         for key, data in shard.changes():
             if data is None:
-                self._series.remove(key)
+                self._journal.remove(key)
             else:
-                self._series.put(key, data)
+                self._journal.put(key, data)
                 written += len(data)
         self._tell(partition, len(values), written, findings)
         yield from self._outputs(findings)
@@ -109,7 +109,7 @@ class Detect(KeyedBroadcastProcessFunction):
             yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
 
     def _begin(self, partition: int) -> ShardDetection:
-        shard = ShardDetection(self._settings, self._control, partition, self._series.items())
+        shard = ShardDetection(self._settings, self._control, partition, self._journal.items())
         _LOG.info("shard begins: partition %d, %d series restored", partition, shard.series)
         return shard
 

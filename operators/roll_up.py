@@ -32,8 +32,8 @@ class RollUp(KeyedBroadcastProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Acquire the state."""
-        self._series: MapState = runtime_context.get_map_state(
-            MapStateDescriptor("series", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        self._journal: MapState = runtime_context.get_map_state(
+            MapStateDescriptor("journal", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._control = Control(self._snapshot, self._settings.detectors)
         self._metrics = OperatorMetrics(runtime_context)
@@ -49,16 +49,16 @@ class RollUp(KeyedBroadcastProcessFunction):
         """Take one share, JSON."""
         if self._detection is None:
             load(self._control, ctx)
-            self._detection = SpanningDetection(self._settings, self._control, self._series.items())
+            self._detection = SpanningDetection(self._settings, self._control, self._journal.items())
             _LOG.info("roll-up begins: %d series restored", self._detection.series)
         # The context of a broadcast function has no processing time in thread mode (Flink 2.3.0).
         findings = self._detection.on_share(value, time.time_ns() // 1_000_000)
         written = 0
         for key, data in self._detection.changes():
             if data is None:
-                self._series.remove(key)
+                self._journal.remove(key)
             else:
-                self._series.put(key, data)
+                self._journal.put(key, data)
                 written += len(data)
         self._metrics.count("shares")
         self._metrics.count("state_written_bytes", written)

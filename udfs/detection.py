@@ -19,6 +19,7 @@ from udfs.control import Control
 from udfs.entity import SEPARATOR
 from udfs.findings import Findings
 from udfs.intake import Calls, take
+from udfs.journal import Journal
 from udfs.recent_ids import RecentIds
 from udfs.rules.anomaly import of_event_rule
 from udfs.rules.predicate import Columns
@@ -49,7 +50,8 @@ class ShardDetection:
         self, settings: DetectionSettings, control: Control, partition: int, stored: Iterable[tuple[str, bytes]] = ()
     ) -> None:
         """Take the settings, the rules and models in force, and everything stored for this shard."""
-        everything = list(stored)
+        self._journal = Journal(stored)
+        everything = self._journal.segments()
         self._settings = settings
         self._control = control
         self._partition = partition
@@ -63,7 +65,7 @@ class ShardDetection:
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
         self._control_version = -1
-        own = dict(everything)
+        own = self._journal.values
         progress = own.get(_PROGRESS)
         self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
         self._recent = RecentIds(own.get(_RECENT)) if settings.drop_repeats else None
@@ -124,15 +126,13 @@ class ShardDetection:
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored, key and bytes, since the last call."""
-        yield from self._calls.state.changes()
-        yield from self._users.state.changes()
-        yield from self._windows.changes()
-        yield from self._call_rules.changes()
-        yield from self._user_rules.changes()
-        yield _PROGRESS, self._newest_at_ms.to_bytes(8, "little")
+        values = {_PROGRESS: self._newest_at_ms.to_bytes(8, "little")}
         if self._recent is not None:
             self._recent.forget(self.watermark_ms)
-            yield _RECENT, self._recent.store()
+            values[_RECENT] = self._recent.store()
+        states = [self._calls.state, self._users.state, *self._windows.states()]
+        states += [*self._call_rules.states(), *self._user_rules.states()]
+        return self._journal.write(states, values)
 
     def _take_control(self) -> None:
         """Take the rules and models in force."""

@@ -1,11 +1,11 @@
-"""Series state: the floats that detectors keep per key, as one working array in memory and one bytes value per key.
+"""Series state: the floats that detectors keep per key, as one working array in memory, stored in segments.
 
-Bytes are a version, a layout (which owner has which columns) and little-endian float64. Reading bytes of another layout
-keeps the blocks that still exist in the same version and size, so that adding, removing or changing one detector leaves
-the others' columns alone.
+A segment has a layout (a version, and which owner has which columns) and little-endian float64. Reading a segment of
+another layout keeps the blocks that still exist in the same version and size, so that adding, removing or changing one
+detector leaves the others' columns alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
@@ -17,8 +17,9 @@ Integers = NDArray[np.int64]
 
 STATE_VERSION = 1
 _FIRST_CAPACITY = 64
-_PREFIX = 5
-"""Bytes before the layout: the version and the length of the layout."""
+_PREFIX = 1
+"""Bytes before the blocks of a layout: the version."""
+_NEVER = -1
 
 
 class StateError(ValueError):
@@ -48,54 +49,56 @@ class Layout:
             self.offsets[block.owner] = self.width
             self.width += block.width
         described = msgspec.msgpack.encode(self.blocks)
-        self.header = bytes([STATE_VERSION]) + len(described).to_bytes(4, "little") + described
+        self.header = bytes([STATE_VERSION]) + described
 
-    def read(self, data: bytes) -> Floats:
-        """Return the columns in stored bytes, float64[width], zeros where another layout had none of ours."""
-        if data.startswith(self.header) and len(data) == len(self.header) + 8 * self.width:
-            return np.frombuffer(data, dtype="<f8", offset=len(self.header))
-        if len(data) < _PREFIX or data[0] != STATE_VERSION:
-            problem = (
-                f"state of version {data[0] if data else 'none'} cannot be read; this release reads {STATE_VERSION}"
-            )
-            raise StateError(problem)
-        start = _PREFIX + int.from_bytes(data[1:5], "little")
-        try:
-            stored = msgspec.msgpack.decode(data[_PREFIX:start], type=tuple[Block, ...])
-            values = np.frombuffer(data, dtype="<f8", offset=start)
-        except ValueError as error:
-            problem = f"damaged state: {error}"
-            raise StateError(problem) from None
-        if len(values) != sum(block.width for block in stored):
-            problem = f"damaged state: {len(values)} values where its layout has {sum(b.width for b in stored)}"
-            raise StateError(problem)
-        columns = np.zeros(self.width)
-        position = 0
-        kept = set(self.blocks)
-        for block in stored:
+    def read(self, segment: "Segment") -> Floats:
+        """Return the columns of a segment, float64[keys, width], zeros where its layout had none of ours."""
+        blocks = self.blocks if segment.layout == self.header else _blocks(segment.layout)
+        width = sum(block.width for block in blocks)
+        if len(segment.values) != 8 * width * len(segment.keys):
+            raise StateError(f"damaged state: {len(segment.values)} bytes for {len(segment.keys)} series of {width}")
+        values = np.frombuffer(segment.values, dtype="<f8").reshape(len(segment.keys), width)
+        if blocks is self.blocks:
+            return values
+        columns = np.zeros((len(segment.keys), self.width))
+        position, kept = 0, set(self.blocks)
+        for block in blocks:
             if block in kept:
                 target = self.offsets[block.owner]
-                columns[target : target + block.width] = values[position : position + block.width]
+                columns[:, target : target + block.width] = values[:, position : position + block.width]
             position += block.width
         return columns
+
+
+class Segment(Struct, frozen=True, array_like=True):
+    """Some rows of one store as they are stored."""
+
+    store: str
+    layout: bytes
+    keys: list[str]
+    values: bytes
+    """Little-endian float64[keys, width]."""
 
 
 class SeriesState:
     """The rows of one store of one shard. `values` is float64[capacity, layout.width]; fresh rows are zeros."""
 
-    def __init__(self, store: str, layout: Layout, stored: Iterable[tuple[str, bytes]] = ()) -> None:
-        """Take the store's name, which prefixes its stored keys, and all that is stored, other stores' included."""
+    def __init__(self, store: str, layout: Layout, stored: Iterable[tuple[int, Segment]] = ()) -> None:
+        """Take the store's name and all segments, other stores' included, each with the number of its entry."""
         self.layout = layout
+        self.store = store
         self.values: Floats = np.zeros((_FIRST_CAPACITY, layout.width))
         self.keys: list[str] = []
-        self._prefix = store + ":"
         self._rows: dict[str, int] = {}
-        self._touched: set[int] = set()
-        self._forgotten: list[str] = []
-        for key, data in stored:
-            if key.startswith(self._prefix):
-                row = self._enter(key[len(self._prefix) :])
-                self.values[row] = layout.read(data)
+        self._is_touched = np.zeros(_FIRST_CAPACITY, dtype=np.bool_)
+        self._written_in: Integers = np.full(_FIRST_CAPACITY, _NEVER)
+        self.has_forgotten = False
+        """Whether rows were dropped since the last segment, so that what is stored holds too much."""
+        for number, segment in stored:
+            if segment.store == store:
+                rows = self._rows_of(segment.keys)
+                self.values[rows] = layout.read(segment)
+                self._written_in[rows] = number
 
     def __len__(self) -> int:
         """Return how many rows are in use."""
@@ -104,47 +107,69 @@ class SeriesState:
     @property
     def stored_bytes(self) -> int:
         """Bytes of all rows as they are stored, their keys left out."""
-        return len(self.keys) * (len(self.layout.header) + 8 * self.layout.width)
+        return len(self.keys) * 8 * self.layout.width
 
     def rows(self, keys: Iterable[str]) -> Integers:
         """Return the rows of keys, made as needed; they count as touched."""
-        known = self._rows
-        found = [known[key] if key in known else self._enter(key) for key in keys]
-        self._touched.update(found)
-        return np.array(found, dtype=np.int64)
+        rows = self._rows_of(keys)
+        self._is_touched[rows] = True
+        return rows
 
     def touch(self, rows: Iterable[int]) -> None:
         """Note that rows have changed."""
-        self._touched.update(rows)
+        self._is_touched[list(rows)] = True
 
-    def changes(self) -> Iterator[tuple[str, bytes | None]]:
-        """Return the stored key and bytes of every row touched since the last call; None for what was forgotten."""
-        header = self.layout.header
-        for key in self._forgotten:
-            yield self._prefix + key, None
-        for row in self._touched:
-            yield self._prefix + self.keys[row], header + self.values[row].tobytes()
-        self._touched.clear()
-        self._forgotten.clear()
+    def touch_written_in(self, number: int) -> None:
+        """Note that the rows which were last written in this entry have to be written again."""
+        self._is_touched |= self._written_in == number
+
+    def segment(self, number: int) -> Segment | None:
+        """Return the rows touched since the last call, to be written in the entry of this number; None if none was."""
+        self.has_forgotten = False
+        rows = np.flatnonzero(self._is_touched)
+        if not len(rows):
+            return None
+        self._is_touched[rows] = False
+        self._written_in[rows] = number
+        keys = self.keys
+        return Segment(
+            self.store, self.layout.header, [keys[row] for row in rows.tolist()], self.values[rows].tobytes()
+        )
 
     def forget(self, rows: Iterable[int]) -> None:
-        """Drop rows, in memory and in the stored state; other rows get new numbers."""
+        """Drop rows; others get new numbers."""
         dropped = set(rows)
         if not dropped:
             return
-        touched = {self.keys[row] for row in self._touched - dropped}
         kept = [row for row in range(len(self.keys)) if row not in dropped]
-        self._forgotten.extend(self.keys[row] for row in sorted(dropped))
-        self.values[: len(kept)] = self.values[kept]
-        self.values[len(kept) : len(self.keys)] = 0.0
+        for column, empty in ((self.values, 0.0), (self._is_touched, False), (self._written_in, _NEVER)):
+            column[: len(kept)] = column[kept]
+            column[len(kept) : len(self.keys)] = empty
         self.keys = [self.keys[row] for row in kept]
         self._rows = {key: row for row, key in enumerate(self.keys)}
-        self._touched = {self._rows[key] for key in touched}
+        self.has_forgotten = True
+
+    def _rows_of(self, keys: Iterable[str]) -> Integers:
+        known = self._rows
+        found = [known[key] if key in known else self._enter(key) for key in keys]
+        return np.array(found, dtype=np.int64)
 
     def _enter(self, key: str) -> int:
         row = len(self.keys)
         if row == len(self.values):
             self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+            self._is_touched = np.concatenate([self._is_touched, np.zeros_like(self._is_touched)])
+            self._written_in = np.concatenate([self._written_in, np.full_like(self._written_in, _NEVER)])
         self.keys.append(key)
         self._rows[key] = row
         return row
+
+
+def _blocks(layout: bytes) -> tuple[Block, ...]:
+    if len(layout) < _PREFIX or layout[0] != STATE_VERSION:
+        found = layout[0] if layout else "none"
+        raise StateError(f"state of version {found} cannot be read; this release reads {STATE_VERSION}")
+    try:
+        return msgspec.msgpack.decode(layout[_PREFIX:], type=tuple[Block, ...])
+    except msgspec.DecodeError as error:
+        raise StateError(f"damaged state: {error}") from None

@@ -15,6 +15,7 @@ from udfs.aggregates import AGGREGATES, MAXIMA
 from udfs.control import Control
 from udfs.entity import tenant_provider_key
 from udfs.findings import Findings
+from udfs.journal import Journal
 from udfs.series_state import Floats
 from udfs.settings import DetectionSettings
 from udfs.window_detection import WindowDetection
@@ -60,14 +61,15 @@ class SpanningDetection:
 
     def __init__(self, settings: DetectionSettings, control: Control, stored: Iterable[tuple[str, bytes]] = ()) -> None:
         """Take the settings, the rules and models in force, and everything stored."""
-        everything = list(stored)
+        self._journal = Journal(stored)
+        everything = self._journal.segments()
         self._control = control
         self._control_version = -1
         self._settings = settings
         self._tenants = WindowDetection(settings, EntityType.TENANT_PROVIDER, everything)
         self._providers = WindowDetection(settings, EntityType.PROVIDER, everything)
-        data = dict(everything).get(_OPEN)
-        self._open = msgspec.msgpack.decode(data[1:], type=_Open) if data else _Open({}, {}, {})
+        data = self._journal.values.get(_OPEN)
+        self._open = msgspec.msgpack.decode(data, type=_Open) if data else _Open({}, {}, {})
         self._begun_at_ms = 0
         self._heard_at_ms: dict[int, int] = {}
 
@@ -108,9 +110,8 @@ class SpanningDetection:
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored, key and bytes."""
-        yield from self._tenants.changes()
-        yield from self._providers.changes()
-        yield _OPEN, b"\x01" + msgspec.msgpack.encode(self._open)
+        states = [*self._tenants.states(), *self._providers.states()]
+        return self._journal.write(states, {_OPEN: msgspec.msgpack.encode(self._open)})
 
     def _pass_time(self, complete_ms: int, findings: Findings) -> None:
         passed_ms = self._open.passed_ms

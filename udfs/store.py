@@ -13,7 +13,7 @@ from udfs.driver import Driver
 from udfs.entity import entity_of
 from udfs.flags import Flags
 from udfs.kernels import Floats, Integers
-from udfs.series_state import Block, Layout, SeriesState
+from udfs.series_state import Block, Layout, Segment, SeriesState
 
 
 class Flag(NamedTuple):
@@ -50,7 +50,7 @@ class Store:
         kind: EntityType,
         names: Sequence[str],
         detectors: Iterable[Detector],
-        stored: Iterable[tuple[str, bytes]],
+        stored: Iterable[tuple[int, Segment]],
         extra: Sequence[Block] = (),
     ) -> None:
         """Take what is observed, the names of its values, all detectors, all that is stored, and others' blocks.

@@ -15,6 +15,7 @@ from udfs.findings import Findings
 from udfs.rules.anomaly import of_window_rule
 from udfs.rules.predicate import Columns
 from udfs.rules.watch import RuleWatch
+from udfs.series_state import Segment, SeriesState
 from udfs.settings import DetectionSettings
 from udfs.store import Store
 from udfs.windows import LEVEL_NAMES, LEVELS_MS
@@ -28,7 +29,7 @@ _CALLS = AGGREGATES.index("calls")
 class WindowDetection:
     """One store per length of window, for one kind of entity."""
 
-    def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[str, bytes]]) -> None:
+    def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[int, Segment]]) -> None:
         """Take the settings and everything stored."""
         self._published = settings.summaries
         everything = list(stored)
@@ -89,12 +90,9 @@ class WindowDetection:
             store.forget_idle(watermark_ms)
             rules.forget_idle(watermark_ms)
 
-    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+    def states(self) -> list[SeriesState]:
         """Return what is to be stored."""
-        for store in self.stores:
-            yield from store.state.changes()
-        for rules in self.rules:
-            yield from rules.changes()
+        return [store.state for store in self.stores] + [state for rules in self.rules for state in rules.states()]
 
 
 def _summaries(

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from schemas.codec import encode
 from schemas.dead_letter import RejectReason
 from tests.calls import START_AT_MS, call, heartbeat, troubled_calls
+from tests.stored import keep
 from udfs.aggregates import AGGREGATES
 from udfs.control import Control
 from udfs.detection import ShardDetection
@@ -42,8 +43,8 @@ def run(records: list[bytes], cuts: list[int], restarts: AbstractSet[int] = froz
         anomalies = findings.anomalies
         for share in findings.shares:
             anomalies = [*anomalies, *spanning.on_share(share).anomalies]
-        stored |= {key: data for key, data in shard.changes() if data is not None}
-        spanning_stored |= {key: data for key, data in spanning.changes() if data is not None}
+        keep(stored, shard.changes())
+        keep(spanning_stored, spanning.changes())
         found += [(each.anomaly_id, each.severity.value) for each in anomalies]
     return sorted(found)
 
@@ -147,7 +148,7 @@ def summaries(records: list[bytes], exact: DetectionSettings, cut: int) -> tuple
     for start in range(0, len(records), cut):
         shard = ShardDetection(exact, Control({}), 0, stored.items())
         findings = shard.on_records(records[start : start + cut], range(start, min(start + cut, len(records))))
-        stored |= {key: data for key, data in shard.changes() if data is not None}
+        keep(stored, shard.changes())
         found += map(encode, findings.summaries)
         repeats += findings.repeats
     return sorted(found), repeats

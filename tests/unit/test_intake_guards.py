@@ -14,6 +14,7 @@ from schemas.codec import encode
 from schemas.dead_letter import PAYLOAD_BYTES_MAX, RejectReason
 from schemas.time import from_at_ms
 from tests.calls import START_AT_MS, call, heartbeat
+from tests.stored import keep
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
@@ -39,7 +40,7 @@ def found_in(
         payloads = [encode(call(i, records[i][0], 0, 100.0)) for i in range(start, end)]
         taken = [records[i][1] for i in range(start, end)]
         found.append(shard.on_records(payloads, range(start, end), taken if is_taken_known else None))
-        stored |= {key: data for key, data in shard.changes() if data is not None}
+        keep(stored, shard.changes())
     return found
 
 

@@ -24,6 +24,7 @@ from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
 from schemas.yaml_document import read_yaml
 from tests.calls import START_AT_MS, call, heartbeat
+from tests.stored import keep, stores
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.rules.checks import check
@@ -51,7 +52,7 @@ def found(
     anomalies = []
     for start, end in pairwise([0, *sorted(set(cuts)), len(records)]):
         anomalies += shard.on_records(records[start:end], range(start, end)).anomalies
-        stored |= {key: data for key, data in shard.changes() if data is not None}
+        keep(stored, shard.changes())
         if restart:
             shard = ShardDetection(SETTINGS, control, 0, stored.items())
     return anomalies
@@ -134,12 +135,14 @@ def test_removed_rule_is_silent_and_leaves_no_state() -> None:
     control = in_force((slow,))
     shard = ShardDetection(SETTINGS, control, 0)
     records = [encode(event) for event in calls([2000.0] * 4)]
+    stored: dict[str, bytes] = {}
     shard.on_records(records[:1], [0])
-    kept = [key for key, data in shard.changes() if key.startswith("rule/") and data is not None]
-    assert len(kept) == 1
+    keep(stored, shard.changes())
+    assert [store for store in stores(stored) if store.startswith("rule/")]
     control.apply("rule/slow", "")
     assert shard.on_records(records[1:], [1, 2, 3]).anomalies == []
-    assert [key for key, data in shard.changes() if key.startswith("rule/") and data is None] == kept
+    keep(stored, shard.changes())
+    assert not [store for store in stores(stored) if store.startswith("rule/")]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from udfs.kernels import Floats, Integers
 from udfs.rules.checks import duration_ms
 from udfs.rules.holding import HOLDING_WIDTH, LAST_AT, follow, hold
 from udfs.rules.predicate import Columns, deciding, holds
-from udfs.series_state import Block, Layout, SeriesState
+from udfs.series_state import Block, Layout, Segment, SeriesState
 
 PREFIX = "rule/"
-"""Stored keys of rules begin with this."""
+"""Names of rules' stores begin with this."""
 IDLE_MS = 86_400_000
 """What a rule remembers of an entity is dropped a day after it was last seen."""
 _FOREVER_MS = 1 << 62
@@ -38,13 +38,12 @@ class Hit(NamedTuple):
 class RuleWatch:
     """Evaluates the rules in force on one kind of observation of one kind of entity."""
 
-    def __init__(self, on: str, kind: EntityType, length_ms: int, stored: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(self, on: str, kind: EntityType, length_ms: int, stored: Iterable[tuple[int, Segment]]) -> None:
         """Take what is observed, the length of its windows (0 for events), and everything stored."""
         self._on, self._kind, self._length_ms = on, kind, length_ms
         self._place = f"{PREFIX}{on}/{kind.value}/"
-        self._stored = [(key, data) for key, data in stored if key.startswith(self._place)]
+        self._stored = [each for each in stored if each[1].store.startswith(self._place)]
         self._running: dict[str, _Running] = {}
-        self._dropped: list[str] = []
 
     def __bool__(self) -> bool:
         """Whether there is any rule to evaluate."""
@@ -67,11 +66,6 @@ class RuleWatch:
                     known = self._running.get(name) or _Running(rule, self._kind, self._length_ms, name, self._stored)
                     known.until_ms = until_ms
                     running[name] = known
-        for name, gone in self._running.items():
-            if name not in running:
-                self._dropped += [f"{name}:{key}" for key in gone.state.keys]
-        wanted = tuple(f"{name}:" for name in running)
-        self._dropped += [key for key, _ in self._stored if not key.startswith(wanted)]
         self._stored = []
         self._running = running
 
@@ -86,20 +80,16 @@ class RuleWatch:
             state = running.state
             state.forget(np.flatnonzero(state.values[: len(state), LAST_AT] < at_ms - IDLE_MS).tolist())
 
-    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+    def states(self) -> list[SeriesState]:
         """Return what is to be stored."""
-        for key in self._dropped:
-            yield key, None
-        self._dropped.clear()
-        for running in self._running.values():
-            yield from running.state.changes()
+        return [running.state for running in self._running.values()]
 
 
 class _Running:
     """One version of a rule, with its state."""
 
     def __init__(
-        self, rule: Rule, kind: EntityType, length_ms: int, name: str, stored: Iterable[tuple[str, bytes]]
+        self, rule: Rule, kind: EntityType, length_ms: int, name: str, stored: Iterable[tuple[int, Segment]]
     ) -> None:
         self.rule = rule
         self.until_ms = _FOREVER_MS

@@ -1,0 +1,85 @@
+"""Journal: all that a shard has to store, in entries of which each holds what one row of records has changed.
+
+A row then costs one write, however many series it touched, and writes no more than those. Later entries override
+earlier ones. When entries hold half as much again as there is to hold, what is still valid in the oldest is written
+once more with the newest, and the oldest is dropped: so the journal stays bounded, and never all is written at once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from udfs.series_state import Segment, SeriesState, StateError
+
+JOURNAL_VERSION: Final = 1
+_SLACK: Final = 65_536
+"""Bytes that a small journal may hold beyond its share: a few entries, so that not every row rewrites the oldest."""
+
+
+class _Entry(Struct, frozen=True, array_like=True):
+    segments: list[Segment]
+    values: dict[str, bytes]
+    """Small values that are stored whole in every entry."""
+
+
+class Journal:
+    """The entries of one shard: read once at the start, then written one for each row."""
+
+    def __init__(self, stored: Iterable[tuple[str, bytes]]) -> None:
+        """Take everything stored, by key, in any order. Raises StateError if it cannot be read."""
+        entries = sorted((int(key), data) for key, data in stored)
+        self._sizes = {number: len(data) for number, data in entries}
+        self._read = [(number, _decode(data)) for number, data in entries]
+        self._stores = {segment.store for _, segment in self.segments()}
+        self._next = entries[-1][0] + 1 if entries else 0
+        self.values: dict[str, bytes] = self._read[-1][1].values if entries else {}
+        """Small values as they were last stored."""
+
+    def segments(self) -> list[tuple[int, Segment]]:
+        """Return what was stored of series, the oldest first, with the numbers of the entries."""
+        return [(number, segment) for number, entry in self._read for segment in entry.segments]
+
+    def write(self, states: Sequence[SeriesState], values: dict[str, bytes]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield the key and the bytes of the entry that holds all changes, and the keys of those that are dropped.
+
+        Everything is written anew when a state has forgotten rows or is no longer there, so that nothing comes back.
+        """
+        self._read = []
+        dropped: list[int] = []
+        stores = {state.store for state in states}
+        if not self._stores <= stores or any(state.has_forgotten for state in states):
+            self._stores.clear()
+            dropped = list(self._sizes)
+            for state in states:
+                state.touch(range(len(state)))
+        else:
+            most = sum(state.stored_bytes for state in states) * 3 // 2 + _SLACK
+            held = sum(self._sizes.values())
+            for number, size in self._sizes.items():
+                if held <= most:
+                    break
+                held -= size
+                dropped.append(number)
+                for state in states:
+                    state.touch_written_in(number)
+        for number in dropped:
+            del self._sizes[number]
+            yield str(number), None
+        segments = [segment for state in states if (segment := state.segment(self._next)) is not None]
+        self._stores.update(segment.store for segment in segments)
+        data = bytes([JOURNAL_VERSION]) + msgspec.msgpack.encode(_Entry(segments, values))
+        self._sizes[self._next] = len(data)
+        yield str(self._next), data
+        self._next += 1
+
+
+def _decode(data: bytes) -> _Entry:
+    if not data or data[0] != JOURNAL_VERSION:
+        found = data[0] if data else "none"
+        raise StateError(f"a journal of version {found} cannot be read; this release reads {JOURNAL_VERSION}")
+    try:
+        return msgspec.msgpack.decode(memoryview(data)[1:], type=_Entry)
+    except msgspec.DecodeError as error:
+        raise StateError(f"damaged state: {error}") from None
