@@ -5,7 +5,7 @@ when a shard's first row comes, and everything a row touched is written before t
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyflink.common import Row, Types
@@ -18,6 +18,7 @@ from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
+from schemas.summary import Summary
 from schemas.time import to_at_ms
 from udfs.control import Control
 from udfs.detection import ShardDetection
@@ -32,9 +33,13 @@ ANOMALY_ROW = Types.ROW([Types.STRING(), Types.STRING(), Types.STRING(), Types.L
 """Tenant, anomaly as JSON, provider, event time in ms. Empty texts: event time has come so far, no more."""
 KEYED_BYTES = Types.ROW([Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
 
+_LINES = 1_000
+"""Summaries that cross into the JVM at once."""
+
 DEAD_LETTERS = OutputTag("dead-letters", KEYED_TEXT)
 LATE = OutputTag("late", KEYED_BYTES)
-SUMMARIES = OutputTag("summaries", KEYED_TEXT)
+SUMMARIES = OutputTag("summaries", Types.STRING())
+"""Lines of key, tab and JSON: a row of its own for each would hold events up for seconds when a minute ends."""
 SHARES = OutputTag("shares", Types.ROW([Types.INT(), Types.STRING()]))
 """What a shard contributes to windows that span shards: its part of each provider's windows, and its progress."""
 
@@ -48,6 +53,13 @@ def anomaly_row(anomaly: Anomaly) -> Row:
 def progress_row(at_ms: int) -> Row:
     """Return the row that moves event time and nothing else."""
     return Row("", "", "", at_ms)
+
+
+def summary_lines(summaries: Sequence[Summary]) -> Iterator[str]:
+    """Yield summaries as lines of key, tab and JSON; neither holds a tab or a line feed of its own."""
+    for start in range(0, len(summaries), _LINES):
+        some = summaries[start : start + _LINES]
+        yield "\n".join([f"{each.entity.id}\t{encode(each).decode()}" for each in some])
 
 
 class Detect(KeyedBroadcastProcessFunction):
@@ -138,8 +150,8 @@ class Detect(KeyedBroadcastProcessFunction):
             yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
         for key, payload in findings.late:
             yield LATE, Row(key, payload)
-        for summary in findings.summaries:
-            yield SUMMARIES, Row(summary.entity.id, encode(summary).decode())
+        for lines in summary_lines(findings.summaries):
+            yield SUMMARIES, lines
         for share in findings.shares:
             yield SHARES, Row(0, share)
         if findings.watermark_ms is not None:

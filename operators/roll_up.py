@@ -11,10 +11,9 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import change, load
-from operators.detect import SUMMARIES, anomaly_row
+from operators.detect import SUMMARIES, anomaly_row, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import OperatorMetrics
-from schemas.codec import encode
 from udfs.control import Control
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
@@ -68,5 +67,5 @@ class RollUp(KeyedBroadcastProcessFunction):
             self._metrics.set("series", self._detection.series)
         for anomaly in findings.anomalies:
             yield anomaly_row(anomaly)
-        for summary in findings.summaries:
-            yield SUMMARIES, Row(summary.entity.id, encode(summary).decode())
+        for lines in summary_lines(findings.summaries):
+            yield SUMMARIES, lines

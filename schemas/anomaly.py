@@ -65,7 +65,7 @@ class EntityType(StrEnum):
     ENDPOINT = "endpoint"
 
 
-class Entity(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entity(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What an anomaly is about. Parts that do not apply are empty strings."""
 
     type: EntityType

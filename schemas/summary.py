@@ -9,7 +9,7 @@ from schemas.rule import Duration
 from schemas.time import Instant
 
 
-class Summary(Struct, frozen=True, kw_only=True):
+class Summary(Struct, frozen=True, kw_only=True, gc=False):
     """One record of `sentinel.summaries`."""
 
     metric_name: str

@@ -1,5 +1,6 @@
 """Entities: what baselines belong to, as keys of the state and as values for readers."""
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from schemas.anomaly import Entity, EntityType
@@ -25,6 +26,7 @@ def tenant_provider_key(tenant: str, provider: str) -> str:
     return SEPARATOR.join((tenant, provider))
 
 
+@lru_cache(maxsize=65_536)
 def entity_of(kind: EntityType, key: str) -> Entity:
     """Return the entity of a key; its id is the type and the percent-encoded parts, joined by `/`."""
     parts = key.split(SEPARATOR)

@@ -1,6 +1,7 @@
 """Window detection: closed windows of one kind of entity through its detectors, into anomalies and summaries."""
 
 from collections.abc import Iterable, Iterator
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,10 +74,9 @@ class WindowDetection:
             into.anomalies.append(of_window(flag, store.entity(int(rows[flag.observation])), name, length_ms))
         for hit in rules.observe(keys, end_ms, Columns(SUMMARY_METRIC_NAMES, metrics)):
             into.anomalies.append(of_window_rule(hit, name, length_ms, int(volumes[hit.observation])))
-        for i in range(len(keys) if expected is not None else 0):
-            entity = store.entity(int(rows[i]))
-            bands = {metric: band[i] for metric, band in (expected or {}).items()}
-            into.summaries.extend(_summaries(entity, name, int(end_ms[i]), length_ms, metrics[i], bands, volumes[i]))
+        if expected is not None:
+            entities = [store.entity(row) for row in rows.tolist()]
+            into.summaries.extend(_summaries(entities, name, length_ms, end_ms, metrics, expected, volumes))
 
     def pass_time(self, watermark_ms: int, into: Findings) -> None:
         """Judge who is silent, when every window up to the watermark has been observed."""
@@ -96,37 +96,44 @@ class WindowDetection:
 
 
 def _summaries(
-    entity: Entity,
+    entities: list[Entity],
     level: str,
-    end_ms: int,
     length_ms: int,
+    end_ms: Integers,
     metrics: Floats,
     expected: dict[str, Floats],
-    volume: float,
+    volumes: Floats,
 ) -> Iterator[Summary]:
-    parts = {
-        "tenant_id": entity.tenant_id,
-        "application_id": entity.application_id,
-        "provider": entity.provider,
-        "model": entity.model,
-    }
-    for metric, value in zip(SUMMARY_METRICS, metrics, strict=True):
-        if np.isnan(value):
-            continue
-        band = expected.get(metric.name)
-        is_known = band is not None and not np.isnan(band[0])
-        yield Summary(
-            metric_name=metric.name,
-            timestamp=from_at_ms(end_ms - length_ms),
-            window_end=from_at_ms(end_ms),
-            window_duration=level,
-            aggregation=metric.aggregation,
-            value=float(value),
-            unit=metric.unit,
-            entity=entity,
-            dimensions={name: part for name, part in parts.items() if part},
-            expected=float(band[0]) if band is not None and is_known else None,
-            expected_low=float(band[1]) if band is not None and is_known else None,
-            expected_high=float(band[2]) if band is not None and is_known else None,
-            sample_count=int(volume),
-        )
+    unknown = np.full((len(entities), 3), np.nan)
+    bands = [expected.get(metric.name, unknown).tolist() for metric in SUMMARY_METRICS]
+    for i, (entity, end, values, volume) in enumerate(
+        zip(entities, end_ms.tolist(), metrics.tolist(), volumes.tolist(), strict=True)
+    ):
+        timestamp, window_end = from_at_ms(end - length_ms), from_at_ms(end)
+        parts = {
+            "tenant_id": entity.tenant_id,
+            "application_id": entity.application_id,
+            "provider": entity.provider,
+            "model": entity.model,
+        }
+        dimensions = {name: part for name, part in parts.items() if part}
+        for metric, value, band in zip(SUMMARY_METRICS, values, bands, strict=True):
+            if isnan(value):
+                continue
+            middle, low, high = band[i]
+            is_known = not isnan(middle)
+            yield Summary(
+                metric_name=metric.name,
+                timestamp=timestamp,
+                window_end=window_end,
+                window_duration=level,
+                aggregation=metric.aggregation,
+                value=value,
+                unit=metric.unit,
+                entity=entity,
+                dimensions=dimensions,
+                expected=middle if is_known else None,
+                expected_low=low if is_known else None,
+                expected_high=high if is_known else None,
+                sample_count=int(volume),
+            )

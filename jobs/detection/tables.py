@@ -1,7 +1,7 @@
 """Tables: where the detection job reads and writes, as Flink SQL over Kafka."""
 
 from pyflink.datastream import DataStream
-from pyflink.table import StatementSet, StreamTableEnvironment
+from pyflink.table import StatementSet, StreamTableEnvironment, Table
 
 from jobs.detection.settings import KafkaSettings
 from operators.control import CONTROL_ROW
@@ -54,7 +54,7 @@ def add_sink(
     statements: StatementSet,
     kafka: KafkaSettings,
     topic: str,
-    stream: DataStream,
+    stream: DataStream | Table,
     *,
     payload: str = "STRING",
 ) -> None:
@@ -76,7 +76,16 @@ def add_sink(
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )
     """)
-    statements.add_insert(name, tables.from_data_stream(stream))
+    statements.add_insert(name, stream if isinstance(stream, Table) else tables.from_data_stream(stream))
+
+
+def divided(tables: StreamTableEnvironment, lines: DataStream) -> Table:
+    """Return rows `(Kafka key, value)` of a stream whose elements are many of them: lines of key, tab and value."""
+    table = tables.from_data_stream(lines).alias("lines")
+    return tables.sql_query(f"""
+        SELECT SPLIT_INDEX(line, U&'\\0009', 0) AS record_key, SPLIT_INDEX(line, U&'\\0009', 1) AS payload
+        FROM {table} CROSS JOIN UNNEST(SPLIT(lines, U&'\\000A')) AS each_line (line)
+    """)  # noqa: S608 - the table's own name
 
 
 def _connection(kafka: KafkaSettings, topic: str) -> str:

@@ -26,7 +26,10 @@ from udfs.settings import DetectionSettings
 
 
 class DetectionStreams(NamedTuple):
-    """What the job has to say, each a stream of rows `(Kafka key, value)`; text but for `late`, which is bytes."""
+    """What the job has to say, each a stream of rows `(Kafka key, value)`; text but for `late`, which is bytes.
+
+    Elements of `summaries` are many rows each: lines of key, tab and value.
+    """
 
     anomalies: DataStream
     incidents: DataStream

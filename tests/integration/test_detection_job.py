@@ -18,6 +18,7 @@ from jobs.stack.waiting import wait_until
 from jobs.topics import DEAD_LETTERS, INCIDENTS, SUMMARIES, TELEMETRY
 from schemas.dead_letter import DeadLetter
 from schemas.incident import Incident
+from schemas.summary import Summary
 from schemas.time import to_at_ms
 from tests.bad_records import bad_records
 from tests.runs import CUT, EVENTS, expected, found, identified, read_until, restarts, send, send_with
@@ -71,7 +72,8 @@ def test_job_finds_what_a_backtest_finds(running: Stack) -> None:
     values = read_until(running, INCIDENTS, lambda values: any(b'"provider:openai"' in value for value in values))
     incidents = [msgspec.json.decode(value, type=Incident) for value in values]
     assert any(each.tenant_id is None for each in incidents)
-    assert read_until(running, SUMMARIES, lambda values: len(values) > 100)
+    summaries = read_until(running, SUMMARIES, lambda values: len(values) > 100)
+    assert {msgspec.json.decode(value, type=Summary).window_duration for value in summaries} == {"1m"}
 
 
 def test_killed_taskmanager_changes_no_anomaly(running: Stack) -> None:
