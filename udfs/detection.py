@@ -20,6 +20,7 @@ from udfs.entity import SEPARATOR
 from udfs.findings import Findings
 from udfs.intake import Calls, take
 from udfs.journal import Journal
+from udfs.key_table import KeyTable
 from udfs.recent_ids import RecentIds
 from udfs.rules.anomaly import of_event_rule
 from udfs.rules.predicate import Columns
@@ -61,6 +62,7 @@ class ShardDetection:
             "event", EntityType.MODEL, CALL_METRICS, settings.detectors, everything, extra=[open_windows]
         )
         self._users = Store("event", EntityType.USER, USER_METRICS, settings.detectors, everything)
+        self._models, self._callers = KeyTable(self._calls.state), KeyTable(self._users.state)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
@@ -114,7 +116,7 @@ class ShardDetection:
             (f"{self._settings.telemetry_topic}-{self._partition}-{offsets[i]}", payloads[i] or b"")
             for i in intake.late
         ]
-        if intake.calls.events:
+        if len(intake.calls):
             shared += self._on_calls(intake.calls, findings)
         if self.watermark_ms // _SECOND_MS > before_ms // _SECOND_MS:
             shared += self._on_time(before_ms, findings)
@@ -144,17 +146,18 @@ class ShardDetection:
         self._windows.take(self._control)
 
     def _on_calls(self, calls: Calls, findings: Findings) -> list[SharedWindow]:
-        rows = self._calls.state.rows(calls.model_keys)
+        rows = self._models.rows(calls.source, calls.model_parts)
         values = np.column_stack([calls.values, calls.error])
         for flag in self._calls.observe(rows, calls.at_ms, values, np.ones(len(rows))):
             entity = self._calls.entity(int(rows[flag.observation]))
-            findings.anomalies.append(of_event(flag, entity, calls.events[flag.observation]))
+            findings.anomalies.append(of_event(flag, entity, calls.event(flag.observation)))
         self._on_users(calls, findings)
         if self._call_rules or self._user_rules:
             columns = Columns(CALL_METRICS, values, calls.texts)
-            for rules, keys in ((self._call_rules, calls.model_keys), (self._user_rules, calls.user_keys)):
+            model_keys = [self._calls.state.keys[row] for row in rows.tolist()]
+            for rules, keys in ((self._call_rules, model_keys), (self._user_rules, calls.user_keys())):
                 for hit in rules.observe(keys, calls.at_ms, columns):
-                    findings.anomalies.append(of_event_rule(hit, calls.events[hit.observation]))
+                    findings.anomalies.append(of_event_rule(hit, calls.event(hit.observation)))
         # A call can close every open window of its key: the panes, ten seconds each, a minute each.
         closed = np.empty((len(rows) * (self._panes + 2) * 2, CLOSED_WIDTH))
         count = add_calls(
@@ -170,16 +173,16 @@ class ShardDetection:
         return self._on_closed(closed[:count], findings)
 
     def _on_users(self, calls: Calls, findings: Findings) -> None:
-        known = [i for i, key in enumerate(calls.user_keys) if key]
-        if not known or not self._users.drivers:
+        known = np.flatnonzero(calls.has_user)
+        if not len(known) or not self._users.drivers:
             return
-        rows = self._users.state.rows([calls.user_keys[i] for i in known])
+        rows = self._callers.rows(calls.source, calls.user_parts[known])
         added = np.ones((len(known), len(USER_METRICS)))
         added[:, 1] = np.nansum(calls.values[known][:, _TOKENS], axis=1)
         added[:, 2] = np.nan_to_num(calls.values[known, _COST])
         for flag in self._users.observe(rows, calls.at_ms[known], added, np.ones(len(known))):
             entity = self._users.entity(int(rows[flag.observation]))
-            findings.anomalies.append(of_event(flag, entity, calls.events[known[flag.observation]]))
+            findings.anomalies.append(of_event(flag, entity, calls.event(int(known[flag.observation]))))
 
     def _on_time(self, before_ms: int, findings: Findings) -> list[SharedWindow]:
         """Close what the watermark has passed, and say how far it has come."""

@@ -1,8 +1,8 @@
 """Intake: records of one partition become calls in columns; what cannot be accepted or is late is set aside."""
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
@@ -12,48 +12,96 @@ from schemas.dead_letter import PAYLOAD_BYTES_MAX, DeadLetter, RejectReason
 from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
 from schemas.time import from_at_ms
-from udfs.entity import UNKNOWN, model_key, user_key
+from udfs.entity import SEPARATOR, UNKNOWN
+from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
+from udfs.json_program import (
+    APPLICATION,
+    ERROR_TYPE,
+    EVENT_ID,
+    EVENT_TYPE,
+    FINISH_REASON,
+    GUARDRAIL,
+    MODEL,
+    PROVIDER,
+    STATUS,
+    TENANT,
+    USER,
+    Octets,
+)
+from udfs.kernels import Floats, Integers, kernel
 from udfs.recent_ids import RecentIds
-from udfs.telemetry_records import TelemetryFormat, prepare
+from udfs.telemetry_records import TelemetryFormat
 
-DEFAULT_TENANT = "default"
-_DETECTED = frozenset((EventType.RESPONSE, EventType.ERROR))
-_UNKNOWN_AT_MS = -1
-_TIMES = 2
+DEFAULT_TENANT: Final = "default"
+_ERROR: Final = TYPES.index(EventType.ERROR)
+_DETECTED: Final = (TYPES.index(EventType.RESPONSE), _ERROR)
+_FAILED: Final = (STATUSES.index(Status.ERROR), STATUSES.index(Status.TIMEOUT))
+_UNKNOWN_AT_MS: Final = -1
+_TIMES: Final = 2
 """Columns of values, the first ones, that are times."""
-
-
-_TEXTS: dict[str, Callable[[TelemetryEvent], str | None]] = {
-    "provider": lambda event: event.data.provider,
-    "model": lambda event: event.data.model,
-    "user": lambda event: event.metadata.user_id if event.metadata is not None else None,
-    "error_type": lambda event: event.data.error_type,
-    "finish_reason": lambda event: event.data.finish_reason,
-    "guardrail": lambda event: event.data.guardrail.verdict if event.data.guardrail is not None else None,
+_REFUSED, _AHEAD, _LATE, _TAKEN, _REPEATED = range(5)
+_DEFAULTS: Final = np.frombuffer(f"{UNKNOWN}{DEFAULT_TENANT}".encode(), dtype=np.uint8)
+_TEXTS: Final = {
+    "provider": PROVIDER,
+    "model": MODEL,
+    "user": USER,
+    "error_type": ERROR_TYPE,
+    "finish_reason": FINISH_REASON,
+    "guardrail": GUARDRAIL,
 }
-EVENT_TEXT_FIELDS = tuple(_TEXTS)
+EVENT_TEXT_FIELDS: Final = tuple(_TEXTS)
 """Text fields of one call that rules may look at."""
 
 
-class Calls(Struct, frozen=True):
+class Calls:
     """Columns of calls in offset order; all of one length n."""
 
-    events: list[TelemetryEvent]
-    at_ms: NDArray[np.int64]
-    values: NDArray[np.float64]
-    """float64[n, 5]: latency_ms, ttft_ms, prompt_tokens, completion_tokens, cost_usd; NaN is missing.
+    def __init__(self, columns: EventColumns, positions: Integers) -> None:
+        """Take the columns of a batch and which of its records are calls."""
+        codes, texts = columns.codes[positions], columns.texts[positions]
+        failed = (codes[:, EVENT_TYPE] == _ERROR) | np.isin(codes[:, STATUS], _FAILED)
+        self._columns = columns
+        self._positions = positions
+        self.at_ms = columns.at_ms[positions]
+        self.values: Floats = columns.numbers[positions]
+        """float64[n, 5]: latency_ms, ttft_ms, prompt_tokens, completion_tokens, cost_usd; NaN is missing.
 
-    A call that failed has no latency, here as in windows: how long a client waits before it gives up, or how fast a
-    refusal comes, says nothing of how fast answers are."""
-    error: NDArray[np.float64]
-    """1.0 for a call that failed."""
-    model_keys: list[str]
-    user_keys: list[str]
-    """Empty text where the caller is not known."""
+        A call that failed has no latency, here as in windows: how long a client waits before it gives up, or how fast
+        a refusal comes, says nothing of how fast answers are."""
+        self.values[failed, :_TIMES] = np.nan
+        self.error = failed.astype(np.float64)
+        """1.0 for a call that failed."""
+        self.source: Octets = np.concatenate([columns.source, _DEFAULTS])
+        """What the parts of keys lie in."""
+        first = len(columns.source)
+        self.model_parts: Integers = texts[:, [PROVIDER, MODEL, TENANT, APPLICATION]]
+        """int64[n, 4, 2]: begin and end of the texts that make the key of the model; see `udfs.entity.model_key`."""
+        is_missing = self.model_parts[:, :, 0] == self.model_parts[:, :, 1]
+        self.model_parts[is_missing] = [first, first + len(UNKNOWN)]
+        self.model_parts[is_missing[:, 2], 2] = [first + len(UNKNOWN), len(self.source)]
+        self.has_user: NDArray[np.bool_] = texts[:, USER, 0] < texts[:, USER, 1]
+        """Whether the caller is known."""
+        self.user_parts: Integers = np.concatenate([self.model_parts[:, 2:], texts[:, [USER]]], axis=1)
+        """int64[n, 3, 2]: the same for the key of the user; see `udfs.entity.user_key`."""
+
+    def __len__(self) -> int:
+        return len(self.at_ms)
+
+    def event(self, i: int) -> TelemetryEvent:
+        """Return a call as the event it was reported by; it is decoded for that."""
+        return self._columns.event(int(self._positions[i]))
+
+    def user_keys(self) -> list[str]:
+        """Return the keys of the users, empty where the caller is not known."""
+        parts = zip(self.user_parts.tolist(), self.has_user.tolist(), strict=True)
+        return [
+            SEPARATOR.join([self.source[start:end].tobytes().decode() for start, end in three]) if has_user else ""
+            for three, has_user in parts
+        ]
 
     def texts(self, field: str) -> list[str | None]:
         """Return the column of one of `EVENT_TEXT_FIELDS`, None where it is missing."""
-        return [_TEXTS[field](event) for event in self.events]
+        return [self._columns.text(position, _TEXTS[field]) for position in self._positions.tolist()]
 
 
 class Intake(Struct, frozen=True):
@@ -88,77 +136,61 @@ def take(
     move event time more than `future_max_ms` beyond that is refused; without one of the two, none is. With `recent`,
     which is changed, an event whose id was there before is left out.
     """
-    events: list[TelemetryEvent] = []
-    at_ms: list[int] = []
-    dead_letters: list[DeadLetter] = []
-    late: list[int] = []
-    newest = newest_at_ms
-    repeats = 0
-
-    def refuse(position: int, error: DecodeError) -> None:
-        taken = taken_at_ms[position] if taken_at_ms is not None else _UNKNOWN_AT_MS
-        dead_letters.append(_dead_letter(payloads[position], error, topic, partition, offsets[position], taken))
-
-    records, decode = prepare(payloads, telemetry_format)
+    columns = read_columns(payloads, telemetry_format)
     is_guarded = taken_at_ms is not None and future_max_ms is not None
-    ahead_ms = future_max_ms or 0
-    moments_taken = taken_at_ms if is_guarded and taken_at_ms is not None else repeat(_UNKNOWN_AT_MS, len(payloads))
-    for position, (record, taken) in enumerate(zip(records, moments_taken, strict=True)):
-        try:
-            event, moment = decode(record)
-        except DecodeError as error:
-            refuse(position, error)
-            continue
-        if moment > newest:
+    taken = np.array(taken_at_ms if is_guarded else [_UNKNOWN_AT_MS] * len(payloads), dtype=np.int64)
+    verdicts = np.empty(len(payloads), dtype=np.int64)
+    newest = _judge(columns.at_ms, taken, newest_at_ms, bound_ms, future_max_ms or 0, verdicts)
+
+    def refuse(position: int) -> DeadLetter:
+        error = columns.refused.get(position)
+        if error is None:
+            detail = f"timestamp: more than {future_max_ms} ms after the broker took the record"
+            error = DecodeError(RejectReason.OUT_OF_RANGE, detail)
+        moment = taken_at_ms[position] if taken_at_ms is not None else _UNKNOWN_AT_MS
+        return _dead_letter(payloads[position], error, topic, partition, offsets[position], moment)
+
+    repeats = 0
+    if recent is not None:
+        repeats = _leave_out_repeats(columns, recent, verdicts)
+    is_call = (verdicts == _TAKEN) & np.isin(columns.codes[:, EVENT_TYPE], _DETECTED)
+    return Intake(
+        calls=Calls(columns, np.flatnonzero(is_call)),
+        dead_letters=[refuse(position) for position in np.flatnonzero(verdicts <= _AHEAD).tolist()],
+        late=np.flatnonzero(verdicts == _LATE).tolist(),
+        newest_at_ms=newest,
+        repeats=repeats,
+    )
+
+
+@kernel
+def _judge(
+    at_ms: Integers, taken_at_ms: Integers, newest_at_ms: int, bound_ms: int, ahead_ms: int, verdicts: Integers
+) -> int:
+    """Write what becomes of each record to `verdicts`, in order; return the newest event time after them."""
+    for number in range(at_ms.shape[0]):
+        moment, taken = at_ms[number], taken_at_ms[number]
+        if moment < 0:
+            verdicts[number] = _REFUSED
+        elif moment > newest_at_ms:
             if 0 <= taken < moment - ahead_ms:
-                detail = f"timestamp: more than {ahead_ms} ms after the broker took the record"
-                refuse(position, DecodeError(RejectReason.OUT_OF_RANGE, detail))
-                continue
-            newest = moment
-        elif moment <= newest - bound_ms:
-            late.append(position)
-            continue
-        if recent is not None and recent.is_repeat(event.event_id, moment):
+                verdicts[number] = _AHEAD
+            else:
+                newest_at_ms = moment
+                verdicts[number] = _TAKEN
+        else:
+            verdicts[number] = _LATE if moment <= newest_at_ms - bound_ms else _TAKEN
+    return newest_at_ms
+
+
+def _leave_out_repeats(columns: EventColumns, recent: RecentIds, verdicts: Integers) -> int:
+    """Return how many taken events are repeats, which are taken no more."""
+    repeats = 0
+    for position in np.flatnonzero(verdicts == _TAKEN).tolist():
+        if recent.is_repeat(columns.text(position, EVENT_ID) or "", int(columns.at_ms[position])):
+            verdicts[position] = _REPEATED
             repeats += 1
-        elif event.event_type in _DETECTED:
-            events.append(event)
-            at_ms.append(moment)
-    return Intake(_columns(events, at_ms), dead_letters, late, newest, repeats)
-
-
-def _columns(events: list[TelemetryEvent], at_ms: list[int]) -> Calls:
-    data = [event.data for event in events]
-    rows = [(each.latency_ms, each.ttft_ms, each.prompt_tokens, each.completion_tokens, each.cost) for each in data]
-    values = np.array(rows, dtype=np.float64).reshape(-1, 5)
-    failed = np.array(
-        [
-            event.event_type is EventType.ERROR or each.status in (Status.ERROR, Status.TIMEOUT)
-            for event, each in zip(events, data, strict=True)
-        ],
-        dtype=bool,
-    )
-    values[failed, :_TIMES] = np.nan
-    return Calls(
-        events=events,
-        at_ms=np.array(at_ms, dtype=np.int64),
-        values=values,
-        error=failed.astype(np.float64),
-        model_keys=[
-            model_key(
-                each.provider or UNKNOWN,
-                each.model or UNKNOWN,
-                event.tenant_id or DEFAULT_TENANT,
-                event.application_id,
-            )
-            for event, each in zip(events, data, strict=True)
-        ],
-        user_keys=[
-            user_key(event.tenant_id or DEFAULT_TENANT, event.application_id, event.metadata.user_id)
-            if event.metadata is not None and event.metadata.user_id
-            else ""
-            for event in events
-        ],
-    )
+    return repeats
 
 
 def _dead_letter(

@@ -92,6 +92,8 @@ class SeriesState:
         self._rows: dict[str, int] = {}
         self._is_touched = np.zeros(_FIRST_CAPACITY, dtype=np.bool_)
         self._written_in: Integers = np.full(_FIRST_CAPACITY, _NEVER)
+        self.generation = 0
+        """Raised when rows get other numbers."""
         self.has_forgotten = False
         """Whether rows were dropped since the last segment, so that what is stored holds too much."""
         for number, segment in stored:
@@ -115,9 +117,9 @@ class SeriesState:
         self._is_touched[rows] = True
         return rows
 
-    def touch(self, rows: Iterable[int]) -> None:
+    def touch(self, rows: Iterable[int] | Integers) -> None:
         """Note that rows have changed."""
-        self._is_touched[list(rows)] = True
+        self._is_touched[rows if isinstance(rows, np.ndarray) else list(rows)] = True
 
     def touch_written_in(self, number: int) -> None:
         """Note that the rows which were last written in this entry have to be written again."""
@@ -148,6 +150,7 @@ class SeriesState:
         self.keys = [self.keys[row] for row in kept]
         self._rows = {key: row for row, key in enumerate(self.keys)}
         self.has_forgotten = True
+        self.generation += 1
 
     def _rows_of(self, keys: Iterable[str]) -> Integers:
         known = self._rows
