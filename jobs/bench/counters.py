@@ -35,7 +35,7 @@ def read_total(cluster: FlinkCluster) -> Reading:
 
 
 def read_until(
-    read: Callable[[], Reading], wanted: int, *, every_s: float = 0.5, tell: Callable[[Reading], None]
+    read: Callable[[], Reading], wanted: int, *, every_s: float = 2.0, tell: Callable[[Reading], None]
 ) -> list[Reading]:
     """Return readings in this distance, the last of them with everything that is wanted taken; tell of some.
 

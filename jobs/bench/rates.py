@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jobs.errors import SentinelError
 
-FIRST_SHARE, LAST_SHARE = 0.2, 0.8
+FIRST_SHARE, LAST_SHARE = 0.4, 0.9
 """The steady part of a drain lies between these shares of the backlog."""
 
 
@@ -20,9 +20,9 @@ class Reading(NamedTuple):
 def steady_part(readings: Sequence[Reading], backlog: int) -> tuple[Reading, Reading]:
     """Return the first and the last reading of the steady part of a drain.
 
-    They are the first reading with at least a fifth of the backlog taken, and the last with at most four fifths. Before
-    lies the start (kernels load, the JVM compiles), behind it partitions that end before others. Raises SentinelError
-    if fewer than five readings lie between: the backlog was too small for a figure, or the job restarted.
+    They are the first reading with at least 40 % of the backlog taken, and the last with at most 90 %. Before lies the
+    start (kernels load, and the JVM compiles for half a minute), behind it partitions that end before others. Raises
+    SentinelError if fewer than five readings lie between: the backlog was too small for a figure, or the job restarted.
     """
     for before, after in pairwise(readings):
         if after.records < before.records:

@@ -35,7 +35,7 @@ def bench(
     entities: Annotated[
         int | None, typer.Option(min=1, help="How many models of applications; 200 for throughput, else 2000.")
     ] = None,
-    events: Annotated[int, typer.Option(min=1, help="throughput: how many events the backlog has.")] = 3_000_000,
+    events: Annotated[int, typer.Option(min=1, help="throughput: how many events the backlog has.")] = 6_000_000,
     rate: Annotated[float, typer.Option(min=1, help="latency, recovery: events per second.")] = 5_000.0,
     duration: Annotated[str, typer.Option(help="latency, recovery: how long events are planted, such as 3m.")] = "3m",
     planted: Annotated[int, typer.Option(min=1, help="latency, recovery: how many absurd events.")] = 2_000,

@@ -23,11 +23,11 @@ START_AT_MS = 1_764_000_000_000
 
 
 def test_steady_rate_leaves_out_a_slow_start_and_a_slow_end() -> None:
-    # 10 a second for 20 s, then 100 a second for 6 s, then 10 a second for 20 s: 1,000 in all.
-    counts = [10 * s for s in range(21)] + [200 + 100 * s for s in range(1, 7)] + [800 + 10 * s for s in range(1, 21)]
+    # 20 a second for 20 s, then 100 a second for 5 s, then 10 a second for 10 s: 1,000 in all.
+    counts = [20 * s for s in range(21)] + [400 + 100 * s for s in range(1, 6)] + [900 + 10 * s for s in range(1, 11)]
     readings = [Reading(float(s), count) for s, count in enumerate(counts)]
     first, last = steady_part(readings, 1_000)
-    assert (first.records, last.records) == (200, 800)
+    assert (first.records, last.records) == (400, 900)
     assert rate_per_s(first, last) == pytest.approx(100.0)
 
 
