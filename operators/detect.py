@@ -16,6 +16,7 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 from operators.control import announce, announce_refused, change, load
 from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
+from operators.shards import unmarked
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.summary import Summary
@@ -92,16 +93,16 @@ class Detect(KeyedBroadcastProcessFunction):
         )
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        """Detect on one row `(partition, values, offsets, taken)`."""
+        """Detect on one row of `operators.shards.ROW_TYPE`."""
         if not self._control_loaded:
             load(self._control, ctx)
             self._control_loaded = True
             self._tell_in_force()
-        partition, values, offsets, taken = value
+        partition, values, first_offset, marks = value
         shard = self._shards.get(partition)
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
-        findings = shard.on_records(values, offsets, taken)
+        findings = shard.on_records(values, *unmarked(first_offset, marks))
         written = 0
         for key, data in shard.changes():
             if data is None:

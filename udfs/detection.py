@@ -89,7 +89,10 @@ class ShardDetection:
         return self._calls.state.stored_bytes + self._users.state.stored_bytes + self._windows.stored_bytes + rules
 
     def on_records(
-        self, payloads: Sequence[bytes | None], offsets: Sequence[int], taken_at_ms: Sequence[int] | None = None
+        self,
+        payloads: Sequence[bytes | None],
+        offsets: Sequence[int] | Integers,
+        taken_at_ms: Sequence[int] | Integers | None = None,
     ) -> Findings:
         """Take records in offset order and return what was found; `taken_at_ms` is when the broker took each."""
         findings = Findings()

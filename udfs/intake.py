@@ -119,14 +119,14 @@ class Intake(Struct, frozen=True):
 
 def take(
     payloads: Sequence[bytes | None],
-    offsets: Sequence[int],
+    offsets: Sequence[int] | Integers,
     *,
     topic: str,
     partition: int,
     newest_at_ms: int,
     bound_ms: int,
     telemetry_format: TelemetryFormat = "json",
-    taken_at_ms: Sequence[int] | None = None,
+    taken_at_ms: Sequence[int] | Integers | None = None,
     future_max_ms: int | None = None,
     recent: RecentIds | None = None,
 ) -> Intake:
@@ -138,7 +138,7 @@ def take(
     """
     columns = read_columns(payloads, telemetry_format)
     is_guarded = taken_at_ms is not None and future_max_ms is not None
-    taken = np.array(taken_at_ms if is_guarded else [_UNKNOWN_AT_MS] * len(payloads), dtype=np.int64)
+    taken = np.asarray(taken_at_ms if is_guarded else np.full(len(payloads), _UNKNOWN_AT_MS), dtype=np.int64)
     verdicts = np.empty(len(payloads), dtype=np.int64)
     newest = _judge(columns.at_ms, taken, newest_at_ms, bound_ms, future_max_ms or 0, verdicts)
 
@@ -147,8 +147,8 @@ def take(
         if error is None:
             detail = f"timestamp: more than {future_max_ms} ms after the broker took the record"
             error = DecodeError(RejectReason.OUT_OF_RANGE, detail)
-        moment = taken_at_ms[position] if taken_at_ms is not None else _UNKNOWN_AT_MS
-        return _dead_letter(payloads[position], error, topic, partition, offsets[position], moment)
+        moment = _UNKNOWN_AT_MS if taken_at_ms is None else int(taken_at_ms[position])
+        return _dead_letter(payloads[position], error, topic, partition, int(offsets[position]), moment)
 
     repeats = 0
     if recent is not None:
