@@ -1,6 +1,6 @@
 """Series state: the floats that detectors keep per key, as one working array in memory, stored in segments.
 
-A segment has a layout (a version, and which owner has which columns) and little-endian float64. Reading a segment of
+A segment has a layout (a version, and which owner has which columns) and the rows, packed. Reading a segment of
 another layout keeps the blocks that still exist in the same version and size, so that adding, removing or changing one
 detector leaves the others' columns alone.
 """
@@ -10,10 +10,9 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from udfs.kernels import Floats, Integers
+from udfs.packing import pack, packed_width, unpack
 
 STATE_VERSION = 1
 _FIRST_CAPACITY = 64
@@ -54,10 +53,10 @@ class Layout:
     def read(self, segment: "Segment") -> Floats:
         """Return the columns of a segment, float64[keys, width], zeros where its layout had none of ours."""
         blocks = self.blocks if segment.layout == self.header else _blocks(segment.layout)
-        width = sum(block.width for block in blocks)
-        if len(segment.values) != 8 * width * len(segment.keys):
-            raise StateError(f"damaged state: {len(segment.values)} bytes for {len(segment.keys)} series of {width}")
-        values = np.frombuffer(segment.values, dtype="<f8").reshape(len(segment.keys), width)
+        values = np.zeros((len(segment.keys), sum(block.width for block in blocks)))
+        packed = np.frombuffer(segment.values[: len(segment.values) // 8 * 8], dtype="<u8")
+        if 8 * unpack(packed, values.view(np.uint64)) != len(segment.values):
+            raise StateError(f"damaged state: {len(segment.values)} bytes for {len(segment.keys)} series")
         if blocks is self.blocks:
             return values
         columns = np.zeros((len(segment.keys), self.width))
@@ -77,7 +76,7 @@ class Segment(Struct, frozen=True, array_like=True):
     layout: bytes
     keys: list[str]
     values: bytes
-    """Little-endian float64[keys, width]."""
+    """The rows, packed (`udfs/packing.py`)."""
 
 
 class SeriesState:
@@ -133,10 +132,10 @@ class SeriesState:
             return None
         self._is_touched[rows] = False
         self._written_in[rows] = number
-        keys = self.keys
-        return Segment(
-            self.store, self.layout.header, [keys[row] for row in rows.tolist()], self.values[rows].tobytes()
-        )
+        packed = np.empty(len(rows) * packed_width(self.layout.width), dtype=np.uint64)
+        size = pack(self.values.view(np.uint64), rows, packed)
+        keys = [self.keys[row] for row in rows.tolist()]
+        return Segment(self.store, self.layout.header, keys, packed[:size].tobytes())
 
     def forget(self, rows: Iterable[int]) -> None:
         """Drop rows; others get new numbers."""

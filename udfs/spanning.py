@@ -16,7 +16,7 @@ from udfs.control import Control
 from udfs.entity import tenant_provider_key
 from udfs.findings import Findings
 from udfs.journal import Journal
-from udfs.series_state import Floats
+from udfs.kernels import Floats
 from udfs.settings import DetectionSettings
 from udfs.window_detection import WindowDetection
 from udfs.windows import LEVELS_MS
