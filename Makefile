@@ -18,6 +18,7 @@ UV := .venv/.uv-is-here
 INSTALLED := .venv/.installed
 CONNECTORS := $(LIB)/connectors/.fetched
 BROKER := $(LIB)/kafka/.fetched
+KERNELS := .sentinel/kernels/.compiled
 MAVEN := mvn --batch-mode --quiet --strict-checksums
 # Maven resets the terminal's colours even when it prints nothing.
 PLAINLY := 2>&1 | sed 's/\x1b\[0m//g'
@@ -29,7 +30,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/.sentinel/numba
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
-setup: $(INSTALLED) $(CONNECTORS) $(BROKER) ## Make .venv with the command `sentinel` and fetch the Java archives (seconds the second time)
+setup: $(INSTALLED) $(CONNECTORS) $(BROKER) $(KERNELS) ## Make .venv with the command `sentinel`, fetch the Java archives, compile the kernels (seconds the second time)
 
 lock: $(UV) ## Resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
@@ -97,4 +98,13 @@ $(BROKER): flink-conf/kafka-pom.xml $(PREREQUISITES)
 	@echo 'setup: Kafka broker'
 	@rm -rf $(@D)
 	@$(MAVEN) --file $< dependency:copy-dependencies -DoutputDirectory='$(CURDIR)/$(@D)' $(PLAINLY)
+	@touch $@
+
+# Ten minutes of traffic go through every detector, so that nothing has to compile while tests or the first events wait.
+$(KERNELS): | $(INSTALLED)
+	@echo 'setup: kernels'
+	@mkdir -p $(@D)
+	@$(BIN)/sentinel replay --out $(@D)/calls.jsonl --truth $(@D)/planted.jsonl --duration 10m --as-fast-as-possible > $(@D)/log
+	@$(BIN)/sentinel backtest telemetry $(@D)/calls.jsonl --out $(@D)/found >> $(@D)/log
+	@rm -rf $(@D)/calls.jsonl $(@D)/planted.jsonl $(@D)/found
 	@touch $@
