@@ -24,7 +24,7 @@ from udfs.key_table import KeyTable
 from udfs.recent_ids import RecentIds
 from udfs.rules.anomaly import of_event_rule
 from udfs.rules.predicate import Columns
-from udfs.rules.watch import RuleWatch
+from udfs.rules.watch import Hit, RuleWatch
 from udfs.series_state import Block
 from udfs.settings import DetectionSettings
 from udfs.spanning import Share, SharedWindow
@@ -157,10 +157,13 @@ class ShardDetection:
         self._on_users(calls, findings)
         if self._call_rules or self._user_rules:
             columns = Columns(CALL_METRICS, values, calls.texts)
-            model_keys = [self._calls.state.keys[row] for row in rows.tolist()]
-            for rules, keys in ((self._call_rules, model_keys), (self._user_rules, calls.user_keys())):
-                for hit in rules.observe(keys, calls.at_ms, columns):
-                    findings.anomalies.append(of_event_rule(hit, calls.event(hit.observation)))
+            hits: list[Hit] = []
+            if self._call_rules:
+                model_keys = [self._calls.state.keys[row] for row in rows.tolist()]
+                hits += self._call_rules.observe(model_keys, calls.at_ms, columns)
+            if self._user_rules:
+                hits += self._user_rules.observe(calls.user_keys(), calls.at_ms, columns)
+            findings.anomalies += [of_event_rule(hit, calls.event(hit.observation)) for hit in hits]
         # A call can close every open window of its key: the panes, ten seconds each, a minute each.
         closed = np.empty((len(rows) * (self._panes + 2) * 2, CLOSED_WIDTH))
         count = add_calls(
