@@ -16,7 +16,6 @@ from pyflink.datastream.state import MapState, MapStateDescriptor
 from operators.control import announce, announce_refused, change, load
 from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
-from operators.shards import unmarked
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.summary import Summary
@@ -24,6 +23,7 @@ from schemas.time import to_at_ms
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
+from udfs.record_block import read_block
 from udfs.settings import DetectionSettings
 
 _LOG = logging.getLogger(__name__)
@@ -98,11 +98,12 @@ class Detect(KeyedBroadcastProcessFunction):
             load(self._control, ctx)
             self._control_loaded = True
             self._tell_in_force()
-        partition, values, first_offset, marks = value
+        partition, block = value
+        records = read_block(block)
         shard = self._shards.get(partition)
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
-        findings = shard.on_records(values, *unmarked(first_offset, marks))
+        findings = shard.on_records(records)
         written = 0
         for key, data in shard.changes():
             if data is None:
@@ -110,7 +111,7 @@ class Detect(KeyedBroadcastProcessFunction):
             else:
                 self._journal.put(key, data)
                 written += len(data)
-        self._tell(partition, len(values), written, findings)
+        self._tell(partition, len(records), written, findings)
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:

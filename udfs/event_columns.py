@@ -27,6 +27,7 @@ from udfs.json_program import (
     telemetry_json_program,
 )
 from udfs.kernels import Floats, Integers
+from udfs.record_block import RecordBlock
 from udfs.telemetry_records import TelemetryFormat, prepare
 
 TYPES: Final = tuple(EventType)
@@ -67,29 +68,26 @@ class EventColumns(msgspec.Struct):
         return self.source[start:end].tobytes().decode() if end else None
 
 
-def read_columns(payloads: Sequence[bytes | None], telemetry_format: TelemetryFormat) -> EventColumns:
+def read_columns(records: RecordBlock, telemetry_format: TelemetryFormat) -> EventColumns:
     """Return the columns of records; nothing is raised for bad ones."""
     if telemetry_format == "json":
-        return _from_json(payloads)
-    records, decode = prepare(payloads, telemetry_format)
-    columns = _empty(len(payloads), b"\0", lambda position: decode(records[position]))
-    _decode(columns, range(len(payloads)))
+        return _from_json(records)
+    prepared, decode = prepare(records.payloads(), telemetry_format)
+    columns = _empty(len(records), np.zeros(1, dtype=np.uint8), lambda position: decode(prepared[position]))
+    _decode(columns, range(len(records)))
     return columns
 
 
-def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
-    # What is too large is not even looked at; nothing is a record of length 0, which is given up.
-    sound = [payload if payload and len(payload) <= EVENT_BYTES_MAX else b"" for payload in payloads]
-    source = b"\0" + b"\0".join(sound) + b"\0"
-    ends = np.fromiter(accumulate(map(len, sound)), dtype=np.int64, count=len(sound)) + np.arange(1, len(sound) + 1)
-    starts = np.concatenate([[1], ends[:-1] + 1])[: len(sound)]
-    columns = _empty(len(sound), source, lambda position: decode_timed_event(payloads[position]))
-    inexact = np.zeros((len(sound), len(NUMBERS), 2), dtype=np.int64)
+def _from_json(records: RecordBlock) -> EventColumns:
+    columns = _empty(len(records), records.source, lambda position: decode_timed_event(records.payload(position)))
+    inexact = np.zeros((len(records), len(NUMBERS), 2), dtype=np.int64)
     program = telemetry_json_program()
+    # What is too large is not even looked at: where a record of length 0 is expected, everything is given up.
+    is_sound = records.ends - records.starts <= EVENT_BYTES_MAX
     read_events(
         columns.source,
-        starts,
-        ends,
+        records.starts,
+        np.where(is_sound, records.ends, records.starts),
         *program,
         columns.at_ms,
         columns.numbers,
@@ -99,7 +97,7 @@ def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
     )
     for position, column in np.argwhere(inexact[:, :, 1]).tolist():
         start, end = inexact[position, column].tolist()
-        number = float(source[start:end])
+        number = float(columns.source[start:end].tobytes())
         columns.numbers[position, column] = number
         if number > NUMBER_LIMITS[column]:
             columns.at_ms[position] = GIVEN_UP
@@ -111,12 +109,12 @@ def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
     return columns
 
 
-def _empty(count: int, source: bytes, decode: Callable[[int], tuple[TelemetryEvent, int]]) -> EventColumns:
+def _empty(count: int, source: Octets, decode: Callable[[int], tuple[TelemetryEvent, int]]) -> EventColumns:
     return EventColumns(
         at_ms=np.full(count, GIVEN_UP),
         numbers=np.full((count, len(NUMBERS)), np.nan),
         codes=np.full((count, len(CODES)), -1),
-        source=np.frombuffer(source, dtype=np.uint8),
+        source=source,
         texts=np.zeros((count, len(TEXTS), 2), dtype=np.int64),
         decode=decode,
         decoded={},

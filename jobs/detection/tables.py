@@ -7,29 +7,6 @@ from jobs.detection.settings import KafkaSettings
 from operators.control import CONTROL_ROW
 
 
-def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str:
-    """Create the table of raw telemetry records and return its name."""
-    tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE telemetry (
-            payload BYTES,
-            part INT METADATA FROM 'partition' VIRTUAL,
-            record_offset BIGINT METADATA FROM 'offset' VIRTUAL,
-            taken_at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
-            processed_at AS PROCTIME()
-        ) WITH (
-            {_connection(kafka, kafka.telemetry_topic)},
-            'properties.group.id' = '{kafka.group}',
-            'scan.startup.mode' = '{kafka.startup}',
-            -- A fetch waits for nothing: latency is decided by the tick.
-            'properties.fetch.min.bytes' = '1',
-            'properties.fetch.max.wait.ms' = '10',
-            'properties.max.poll.records' = '5000',
-            'value.format' = 'raw'
-        )
-    """)
-    return "telemetry"
-
-
 def control_changes(tables: StreamTableEnvironment, kafka: KafkaSettings, topic: str, offset: int) -> DataStream:
     """Return changes of rules or models, rows `(key, JSON, offset)`, from an offset of the topic's one partition."""
     table = topic.replace(".", "_")

@@ -14,6 +14,7 @@ from schemas.avro import decode_event_avro, encode_avro
 from schemas.codec import decode_event
 from udfs.control import Control
 from udfs.detection import ShardDetection
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 from udfs.telemetry_records import TelemetryFormat, prepare
 
@@ -48,7 +49,7 @@ def detect_us(payloads: list[bytes], telemetry_format: TelemetryFormat) -> float
         if start == half:
             began = process_time()
         batch = payloads[start : start + _BATCH]
-        shard.on_records(batch, range(start, start + len(batch)), [_START_AT_MS + 10**9] * len(batch))
+        shard.on_records(block_of(batch, range(start, start + len(batch)), [_START_AT_MS + 10**9] * len(batch)))
         list(shard.changes())
     return (process_time() - began) / (len(payloads) - half) * 1e6
 

@@ -20,6 +20,7 @@ from tests.calls import START_AT_MS, call, heartbeat, troubled_calls
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 from udfs.telemetry_records import avro_records, prepare
 
@@ -116,7 +117,7 @@ def test_what_other_libraries_may_write_is_taken() -> None:
 def found_in(records: list[bytes], detection: DetectionSettings) -> Findings:
     """Return what one shard finds in records."""
     shard = ShardDetection(detection, Control({}), 0)
-    return shard.on_records(records, range(len(records)))
+    return shard.on_records(block_of(records, range(len(records))))
 
 
 def test_json_and_avro_give_the_same_anomalies() -> None:

@@ -19,6 +19,7 @@ from tests.calls import START_AT_MS, call, troubled_calls
 from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
 from udfs.json_kernel import GIVEN_UP, read_events
 from udfs.json_program import EVENT_TYPE, NUMBERS, STATUS, TEXTS, telemetry_json_program
+from udfs.record_block import block_of
 
 PLAIN = encode(call(1, START_AT_MS, 1, 250.0))
 
@@ -62,7 +63,7 @@ def read(columns: EventColumns, position: int) -> dict[str, object]:
 
 
 def check(payloads: list[bytes | None]) -> None:
-    columns = read_columns(payloads, "json")
+    columns = read_columns(block_of(payloads, range(len(payloads))), "json")
     for position, payload in enumerate(payloads):
         assert read(columns, position) == wanted(payload)
 
