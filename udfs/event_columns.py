@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
+from schemas.avro import decode_event_avro
 from schemas.codec import decode_timed_event
 from schemas.refusal import DecodeError
 from schemas.telemetry import EVENT_BYTES_MAX, EventType, Status, TelemetryEvent
+from schemas.time import to_at_ms
+from udfs.avro_kernel import read_avro_events
 from udfs.json_kernel import GIVEN_UP, read_events
-from udfs.json_program import (
+from udfs.kernels import Floats, Integers
+from udfs.record_block import RecordBlock
+from udfs.telemetry_program import (
     APPLICATION,
     CODES,
     EVENT_TYPE,
@@ -24,11 +29,11 @@ from udfs.json_program import (
     TEXTS,
     USER,
     Octets,
-    telemetry_json_program,
+    telemetry_program,
 )
-from udfs.kernels import Floats, Integers
-from udfs.record_block import RecordBlock
-from udfs.telemetry_records import TelemetryFormat, prepare
+
+TelemetryFormat = Literal["json", "avro"]
+"""How the records of a telemetry topic are written."""
 
 TYPES: Final = tuple(EventType)
 STATUSES: Final = tuple(Status)
@@ -41,13 +46,13 @@ class EventColumns(msgspec.Struct):
     at_ms: Integers
     """Event times; `GIVEN_UP` for what is no event."""
     numbers: Floats
-    """float64[n, 5], NaN where missing: see `udfs.json_program.NUMBERS`."""
+    """float64[n, 5], NaN where missing: see `udfs.telemetry_program.NUMBERS`."""
     codes: Integers
     """int64[n, 2]: number of event type and status, -1 where missing."""
     source: Octets
     texts: Integers
-    """int64[n, 9, 2]: begin and end in `source` of each of `udfs.json_program.TEXTS`; 0 and 0 where missing. Of records
-    in `decoded` only those that keys are made of."""
+    """int64[n, 9, 2]: begin and end in `source` of each of `udfs.telemetry_program.TEXTS`; 0 and 0 where missing. Of
+    records in `decoded` only those that keys are made of."""
     decode: Callable[[int], tuple[TelemetryEvent, int]]
     """Return the event of a position and its time."""
     decoded: dict[int, TelemetryEvent]
@@ -72,22 +77,17 @@ def read_columns(records: RecordBlock, telemetry_format: TelemetryFormat) -> Eve
     """Return the columns of records; nothing is raised for bad ones."""
     if telemetry_format == "json":
         return _from_json(records)
-    prepared, decode = prepare(records.payloads(), telemetry_format)
-    columns = _empty(len(records), np.zeros(1, dtype=np.uint8), lambda position: decode(prepared[position]))
-    _decode(columns, range(len(records)))
-    return columns
+    return _from_avro(records)
 
 
 def _from_json(records: RecordBlock) -> EventColumns:
     columns = _empty(len(records), records.source, lambda position: decode_timed_event(records.payload(position)))
     inexact = np.zeros((len(records), len(NUMBERS), 2), dtype=np.int64)
-    program = telemetry_json_program()
-    # What is too large is not even looked at: where a record of length 0 is expected, everything is given up.
-    is_sound = records.ends - records.starts <= EVENT_BYTES_MAX
+    program = telemetry_program()
     read_events(
         columns.source,
         records.starts,
-        np.where(is_sound, records.ends, records.starts),
+        _sound_ends(records),
         *program,
         columns.at_ms,
         columns.numbers,
@@ -101,12 +101,46 @@ def _from_json(records: RecordBlock) -> EventColumns:
         columns.numbers[position, column] = number
         if number > NUMBER_LIMITS[column]:
             columns.at_ms[position] = GIVEN_UP
+    return _completed(columns)
+
+
+def _from_avro(records: RecordBlock) -> EventColumns:
+    columns = _empty(len(records), records.source, lambda position: _decode_avro(records.payload(position)))
+    program = telemetry_program()
+    read_avro_events(
+        columns.source,
+        records.starts,
+        _sound_ends(records),
+        program.fields,
+        program.limits,
+        program.names,
+        program.choices,
+        columns.at_ms,
+        columns.numbers,
+        columns.codes,
+        columns.texts,
+    )
+    return _completed(columns)
+
+
+def _sound_ends(records: RecordBlock) -> Integers:
+    """Return the ends of records; what is too large is not even looked at: of no length, it is given up."""
+    return np.where(records.ends - records.starts <= EVENT_BYTES_MAX, records.ends, records.starts)
+
+
+def _completed(columns: EventColumns) -> EventColumns:
+    """Fill in what the kernel gave up."""
     # A metric may lack its name, which the kernel does not look for; heartbeats are few.
     columns.at_ms[columns.codes[:, EVENT_TYPE] == _METRIC] = GIVEN_UP
     given_up = np.flatnonzero(columns.at_ms == GIVEN_UP).tolist()
     if given_up:
         _decode(columns, given_up)
     return columns
+
+
+def _decode_avro(payload: bytes) -> tuple[TelemetryEvent, int]:
+    event = decode_event_avro(payload)
+    return event, to_at_ms(event.timestamp)
 
 
 def _empty(count: int, source: Octets, decode: Callable[[int], tuple[TelemetryEvent, int]]) -> EventColumns:
@@ -159,6 +193,6 @@ _TEXTS: Final[tuple[Callable[[TelemetryEvent], str | None], ...]] = (
     lambda event: event.data.guardrail.verdict if event.data.guardrail is not None else None,
     lambda event: event.event_id,
 )
-"""How to find the texts of `udfs.json_program.TEXTS` in an event."""
+"""How to find the texts of `udfs.telemetry_program.TEXTS` in an event."""
 _TYPE_NUMBERS = {each: number for number, each in enumerate(TYPES)}
 _STATUS_NUMBERS: dict[Status | None, int] = {None: -1} | {each: number for number, each in enumerate(STATUSES)}

@@ -12,8 +12,11 @@ from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
 from schemas.time import from_at_ms
 from udfs.entity import SEPARATOR, UNKNOWN
-from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
-from udfs.json_program import (
+from udfs.event_columns import STATUSES, TYPES, EventColumns, TelemetryFormat, read_columns
+from udfs.kernels import Floats, Integers, kernel
+from udfs.recent_ids import RecentIds
+from udfs.record_block import RecordBlock
+from udfs.telemetry_program import (
     APPLICATION,
     ERROR_TYPE,
     EVENT_ID,
@@ -27,10 +30,6 @@ from udfs.json_program import (
     USER,
     Octets,
 )
-from udfs.kernels import Floats, Integers, kernel
-from udfs.recent_ids import RecentIds
-from udfs.record_block import RecordBlock
-from udfs.telemetry_records import TelemetryFormat
 
 DEFAULT_TENANT: Final = "default"
 _ERROR: Final = TYPES.index(EventType.ERROR)

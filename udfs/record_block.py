@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from udfs.json_program import Octets
 from udfs.kernels import Integers
+from udfs.telemetry_program import Octets
 
 _COLUMNS: Final = 3
 UNKNOWN_AT_MS: Final = -1

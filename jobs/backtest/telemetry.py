@@ -20,11 +20,11 @@ from udfs.correlation.notice import OperatorNotice
 from udfs.correlation.provider import ProviderCorrelation
 from udfs.correlation.tenant import Correlation, Forward
 from udfs.detection import ShardDetection
+from udfs.event_columns import TelemetryFormat
 from udfs.keyed_logic import KeyedRun
 from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
-from udfs.telemetry_records import TelemetryFormat
 
 AVRO_SUFFIX = ".avro"
 BATCH = 1_000

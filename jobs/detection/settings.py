@@ -10,8 +10,8 @@ from jobs.errors import SentinelError
 from schemas.json_schema import schema_of
 from schemas.yaml_document import read_yaml
 from udfs.detectors import AnyDetector, installed_detectors, union_of
+from udfs.event_columns import TelemetryFormat
 from udfs.settings import DetectionSettings
-from udfs.telemetry_records import TelemetryFormat
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
