@@ -41,7 +41,7 @@ class FlinkCluster:
             "FLINK_PLUGINS_DIR": str(layout.flink / "plugins"),
         }
         self._rest_url = f"http://{LOOPBACK}:{settings['rest.port']}"
-        # Kept, since making one costs more than asking. The machine's proxy has no business with the loopback interface.
+        # Kept: making one costs more than asking. The machine's proxy has no business with the loopback interface.
         self._client = httpx.Client(base_url=self._rest_url, timeout=_REQUEST_S, trust_env=False)
 
     def prepare(self) -> None:
