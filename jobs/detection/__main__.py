@@ -13,7 +13,7 @@ from pyflink.util.java_utils import get_j_env_configuration
 from jobs.detection.control import read_control
 from jobs.detection.settings import JobSettings, load
 from jobs.detection.source import telemetry_records
-from jobs.detection.tables import add_sink, control_changes, divided
+from jobs.detection.tables import add_sink, control_changes
 from jobs.detection.topology import build
 from jobs.errors import SentinelError
 from jobs.topics import ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, LATE, MODELS, SUMMARIES
@@ -61,7 +61,7 @@ def run(settings: JobSettings) -> None:
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
     add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
-    add_sink(tables, statements, kafka, SUMMARIES.name, divided(tables, streams.summaries))
+    add_sink(tables, statements, kafka, SUMMARIES.name, streams.summaries, key="BYTES", payload="BYTES")
     add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters)
     add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
     statements.attach_as_datastream()

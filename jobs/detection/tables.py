@@ -1,7 +1,7 @@
 """Tables: where the detection job reads and writes, as Flink SQL over Kafka."""
 
 from pyflink.datastream import DataStream
-from pyflink.table import StatementSet, StreamTableEnvironment, Table
+from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs.detection.settings import KafkaSettings
 from operators.control import CONTROL_ROW
@@ -31,11 +31,12 @@ def add_sink(
     statements: StatementSet,
     kafka: KafkaSettings,
     topic: str,
-    stream: DataStream | Table,
+    stream: DataStream,
     *,
+    key: str = "STRING",
     payload: str = "STRING",
 ) -> None:
-    """Write rows `(Kafka key, value)` to a topic; `payload` is the SQL type of the value."""
+    """Write rows `(Kafka key, value)` to a topic; `key` and `payload` are the SQL types of the two."""
     name = "to_" + topic.replace(".", "_").replace("-", "_")
     guarantee = (
         f"'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{kafka.group}-{topic}', "
@@ -44,7 +45,7 @@ def add_sink(
         else "'sink.delivery-guarantee' = 'at-least-once', 'properties.linger.ms' = '0'"
     )
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name} (record_key STRING, payload {payload}) WITH (
+        CREATE TEMPORARY TABLE {name} (record_key {key}, payload {payload}) WITH (
             {_connection(kafka, topic)},
             'properties.max.request.size' = '12582912',
             'properties.compression.type' = 'lz4',
@@ -53,16 +54,7 @@ def add_sink(
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )
     """)
-    statements.add_insert(name, stream if isinstance(stream, Table) else tables.from_data_stream(stream))
-
-
-def divided(tables: StreamTableEnvironment, lines: DataStream) -> Table:
-    """Return rows `(Kafka key, value)` of a stream whose elements are many of them: lines of key, tab and value."""
-    table = tables.from_data_stream(lines).alias("lines")
-    return tables.sql_query(f"""
-        SELECT SPLIT_INDEX(line, U&'\\0009', 0) AS record_key, SPLIT_INDEX(line, U&'\\0009', 1) AS payload
-        FROM {table} CROSS JOIN UNNEST(SPLIT(lines, U&'\\000A')) AS each_line (line)
-    """)  # noqa: S608 - the table's own name
+    statements.add_insert(name, tables.from_data_stream(stream))
 
 
 def _connection(kafka: KafkaSettings, topic: str) -> str:

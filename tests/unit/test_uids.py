@@ -12,6 +12,7 @@ RELEASED = {
     "correlate-providers",
     "correlate-tenants",
     "detect",
+    "divide-summaries",
     "gather",
     "naming-a-provider",
     "notices",
