@@ -1,7 +1,8 @@
 """Detect: hands rows of records to the pure detection of their shard, and what it found to the streams behind.
 
-State is the journal of the shard (`udfs/journal.py`), one bytes value per row; the working arrays live here, are loaded
-when a shard's first row comes, and everything a row touched is written before the row ends.
+The working arrays live here, loaded when a shard's first row comes. State is the journal of the shard
+(`udfs/journal.py`): what has changed is written as one bytes value right before each checkpoint barrier, when an empty
+block comes. That needs aligned barriers, which are Flink's default: nothing behind a barrier may be taken before it.
 """
 
 import logging
@@ -80,25 +81,21 @@ class Detect(KeyedBroadcastProcessFunction):
         )
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
-        """Detect on one row of `operators.shards.ROW_TYPE`."""
+        """Detect on one row of `operators.shards.ROW_TYPE`, or store what has changed."""
         if not self._control_loaded:
             load(self._control, ctx)
             self._control_loaded = True
             self._tell_in_force()
         partition, block = value
-        records = read_block(block)
         shard = self._shards.get(partition)
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
+        if not block:
+            self._store(shard)
+            return
+        records = read_block(block)
         findings = shard.on_records(records)
-        written = 0
-        for key, data in shard.changes():
-            if data is None:
-                self._journal.remove(key)
-            else:
-                self._journal.put(key, data)
-                written += len(data)
-        self._tell(partition, len(records), written, findings)
+        self._tell(partition, len(records), findings)
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
@@ -114,17 +111,24 @@ class Detect(KeyedBroadcastProcessFunction):
         _LOG.info("shard begins: partition %d, %d series restored", partition, shard.series)
         return shard
 
+    def _store(self, shard: ShardDetection) -> None:
+        for key, data in shard.changes():
+            if data is None:
+                self._journal.remove(key)
+            else:
+                self._journal.put(key, data)
+                self._metrics.count("state_written_bytes", len(data))
+
     def _tell_in_force(self) -> None:
         self._metrics.set("rules_in_force", len(self._control.rules))
         self._metrics.set("models_in_force", len(self._control.models))
 
-    def _tell(self, partition: int, records: int, written: int, findings: Findings) -> None:
+    def _tell(self, partition: int, records: int, findings: Findings) -> None:
         metrics = self._metrics
         metrics.count("records", records)
         self._batch_sizes.add(records)
         metrics.count("late", len(findings.late))
         metrics.count("repeats", findings.repeats)
-        metrics.count("state_written_bytes", written)
         metrics.count_dead_letters(findings.dead_letters)
         metrics.count_anomalies(findings.anomalies)
         if findings.watermark_ms is not None:

@@ -16,7 +16,7 @@ from pyflink.java_gateway import get_gateway
 from udfs.shards import shard_keys
 
 ROW_TYPE: TypeInformation = Types.ROW([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
-"""Partition, and the block of its records."""
+"""Partition, and the block of its records; an empty block asks to store what the partition has changed."""
 _PACKAGE: Final = "llmsentinel"
 
 

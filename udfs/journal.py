@@ -1,10 +1,11 @@
-"""Journal: all that a shard has to store, in entries of which each holds what one row of records has changed.
+"""Journal: all that a shard has to store, in entries of which each holds what has changed since the one before.
 
-A row then costs one write, however many series it touched, and writes no more than those. Later entries override
-earlier ones. When entries hold half as much again as there is to hold, what is still valid in the oldest is written
-once more with the newest, and the oldest is dropped: so the journal stays bounded, and never all is written at once.
+Storing then costs one write, however many series were touched, and writes no more than those. Later entries override
+earlier ones; one of which nothing is valid any more is dropped. When entries hold half as much again as is valid of
+them, what is valid in the oldest is written once more with the newest: so the journal stays bounded.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from udfs.series_state import Segment, SeriesState, StateError
 
 JOURNAL_VERSION: Final = 1
 _SLACK: Final = 65_536
-"""Bytes that a small journal may hold beyond its share: a few entries, so that not every row rewrites the oldest."""
+"""Bytes that a small journal may hold beyond its share: a few entries, so that not every write rewrites the oldest."""
 
 
 class _Entry(Struct, frozen=True, array_like=True):
@@ -25,13 +26,14 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class Journal:
-    """The entries of one shard: read once at the start, then written one for each row."""
+    """The entries of one shard: read once at the start, then written one after another."""
 
     def __init__(self, stored: Iterable[tuple[str, bytes]]) -> None:
         """Take everything stored, by key, in any order. Raises StateError if it cannot be read."""
         entries = sorted((int(key), data) for key, data in stored)
         self._sizes = {number: len(data) for number, data in entries}
         self._read = [(number, _decode(data)) for number, data in entries]
+        self._series = {number: sum(len(each.keys) for each in entry.segments) for number, entry in self._read}
         self._stores = {segment.store for _, segment in self.segments()}
         self._next = entries[-1][0] + 1 if entries else 0
         self.values: dict[str, bytes] = self._read[-1][1].values if entries else {}
@@ -55,22 +57,26 @@ class Journal:
             for state in states:
                 state.touch(range(len(state)))
         else:
-            most = sum(state.stored_bytes for state in states) * 3 // 2 + _SLACK
-            held = sum(self._sizes.values())
-            for number, size in self._sizes.items():
-                if held <= most:
+            valid = sum((state.valid_by_entry() for state in states), Counter[int]())
+            dropped = [number for number in self._sizes if not valid[number]]
+            kept = {number: size for number, size in self._sizes.items() if valid[number]}
+            needed = sum(size * valid[number] // self._series[number] for number, size in kept.items())
+            held = sum(kept.values())
+            for number, size in kept.items():
+                if held <= needed * 3 // 2 + _SLACK:
                     break
                 held -= size
                 dropped.append(number)
                 for state in states:
                     state.touch_written_in(number)
         for number in dropped:
-            del self._sizes[number]
+            del self._sizes[number], self._series[number]
             yield str(number), None
         segments = [segment for state in states if (segment := state.segment(self._next)) is not None]
         self._stores.update(segment.store for segment in segments)
         data = bytes([JOURNAL_VERSION]) + msgspec.msgpack.encode(_Entry(segments, values))
         self._sizes[self._next] = len(data)
+        self._series[self._next] = sum(len(segment.keys) for segment in segments)
         yield str(self._next), data
         self._next += 1
 

@@ -5,6 +5,7 @@ another layout keeps the blocks that still exist in the same version and size, s
 detector leaves the others' columns alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -123,6 +124,12 @@ class SeriesState:
     def touch_written_in(self, number: int) -> None:
         """Note that the rows which were last written in this entry have to be written again."""
         self._is_touched |= self._written_in == number
+
+    def valid_by_entry(self) -> Counter[int]:
+        """Return how many rows are as the entries of these numbers have them: those not touched since."""
+        written_in = self._written_in[: len(self.keys)][~self._is_touched[: len(self.keys)]]
+        numbers, counts = np.unique(written_in, return_counts=True)
+        return Counter(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
 
     def segment(self, number: int) -> Segment | None:
         """Return the rows touched since the last call, to be written in the entry of this number; None if none was."""

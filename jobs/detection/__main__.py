@@ -21,6 +21,8 @@ from operators.shards import gather
 from udfs.control import Control
 
 JOB_NAME = "llm-sentinel-detection"
+SUMMARIES_WAIT_MS = 100
+"""Thousands of them come at the end of a minute, and nobody waits for one."""
 
 
 def main(arguments: list[str]) -> None:
@@ -40,7 +42,7 @@ def run(settings: JobSettings) -> None:
     kafka = settings.kafka
     control = read_control(kafka.bootstrap_servers, kafka.telemetry_topic)
     environment = StreamExecutionEnvironment.get_execution_environment()
-    _check_mode(environment)
+    _check_flink(environment)
     tables = StreamTableEnvironment.create(environment)
     # Kafka's offsets are state as well: sources and sinks get uids too, numbered in the order of their making here.
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
@@ -61,15 +63,24 @@ def run(settings: JobSettings) -> None:
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
     add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
-    add_sink(tables, statements, kafka, SUMMARIES.name, streams.summaries, key="BYTES", payload="BYTES")
+    add_sink(
+        tables,
+        statements,
+        kafka,
+        SUMMARIES.name,
+        streams.summaries,
+        key="BYTES",
+        payload="BYTES",
+        linger_ms=SUMMARIES_WAIT_MS,
+    )
     add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters)
     add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
     statements.attach_as_datastream()
     environment.execute(JOB_NAME)
 
 
-def _check_mode(environment: StreamExecutionEnvironment) -> None:
-    """Refuse process mode, in which the job would restart for ever."""
+def _check_flink(environment: StreamExecutionEnvironment) -> None:
+    """Refuse process mode, in which the job would restart for ever, and barriers that overtake what belongs before."""
     settings = Configuration(j_configuration=get_j_env_configuration(environment._j_stream_execution_environment))  # noqa: SLF001
     mode = settings.get_string("python.execution-mode", "process")
     if mode != "thread":
@@ -77,6 +88,12 @@ def _check_mode(environment: StreamExecutionEnvironment) -> None:
             f"python.execution-mode is {mode!r}, but this job runs in thread mode only; set "
             "`python.execution-mode: thread` in Flink's configuration, or add -Dpython.execution-mode=thread to "
             "`flink run`"
+        )
+    if settings.get_boolean("execution.checkpointing.unaligned.enabled", default_value=False):
+        raise SentinelError(
+            "execution.checkpointing.unaligned.enabled is true, but this job stores its state right before an aligned "
+            "barrier; leave the setting out of Flink's configuration, or add "
+            "-Dexecution.checkpointing.unaligned.enabled=false to `flink run`"
         )
 
 

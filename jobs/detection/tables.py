@@ -35,20 +35,27 @@ def add_sink(
     *,
     key: str = "STRING",
     payload: str = "STRING",
+    linger_ms: int = 0,
 ) -> None:
-    """Write rows `(Kafka key, value)` to a topic; `key` and `payload` are the SQL types of the two."""
+    """Write rows `(Kafka key, value)` to a topic; `key` and `payload` are the SQL types of the two.
+
+    `linger_ms` is how long a record may wait for others to be sent with.
+    """
     name = "to_" + topic.replace(".", "_").replace("-", "_")
     guarantee = (
         f"'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{kafka.group}-{topic}', "
         "'sink.transaction-naming-strategy' = 'POOLING', 'properties.transaction.timeout.ms' = '600000'"
         if kafka.exactly_once
-        else "'sink.delivery-guarantee' = 'at-least-once', 'properties.linger.ms' = '0'"
+        else "'sink.delivery-guarantee' = 'at-least-once'"
     )
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE {name} (record_key {key}, payload {payload}) WITH (
             {_connection(kafka, topic)},
             'properties.max.request.size' = '12582912',
             'properties.compression.type' = 'lz4',
+            -- What comes in bursts goes in few requests.
+            'properties.batch.size' = '262144',
+            'properties.linger.ms' = '{linger_ms}',
             {guarantee},
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'

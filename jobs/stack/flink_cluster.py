@@ -1,6 +1,7 @@
 """The stack's Flink cluster: a JobManager and TaskManagers, run from the apache-flink wheel."""
 
 import re
+import ssl
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ _JOBMANAGER_CLASS: Final = "org.apache.flink.runtime.entrypoint.StandaloneSessio
 _TASKMANAGER_CLASS: Final = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _CLIENT_CLASS: Final = "org.apache.flink.client.cli.CliFrontend"
 _REQUEST_S: Final = 10.0
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Not used by requests in plain HTTP; without it, each of them would load all certificates of the machine."""
 _SUBMIT_S: Final = 180.0
 
 
@@ -41,8 +44,6 @@ class FlinkCluster:
             "FLINK_PLUGINS_DIR": str(layout.flink / "plugins"),
         }
         self._rest_url = f"http://{LOOPBACK}:{settings['rest.port']}"
-        # Kept: making one costs more than asking. The machine's proxy has no business with the loopback interface.
-        self._client = httpx.Client(base_url=self._rest_url, timeout=_REQUEST_S, trust_env=False)
 
     def prepare(self) -> None:
         """Lay out the distribution as links into the wheel, which stays untouched, and write the settings."""
@@ -115,7 +116,10 @@ class FlinkCluster:
 
     def _ask(self, method: str, path: str, document: object = None) -> Any:
         try:
-            answer = self._client.request(method, path, json=document)
+            # The machine's proxy has no business with the loopback interface.
+            answer = httpx.request(
+                method, self._rest_url + path, json=document, timeout=_REQUEST_S, trust_env=False, verify=_NO_TLS
+            )
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise SentinelError(f"Flink's JobManager does not answer {self._rest_url}{path}: {error}") from error

@@ -167,3 +167,9 @@ def test_process_mode_is_refused_in_a_sentence(stack: Stack) -> None:
     arguments = ["--bootstrap-servers", stack.bootstrap_servers]
     with pytest.raises(SentinelError, match=r"runs in thread mode only; set `python\.execution-mode: thread`"):
         stack.run_job(DETECTION_MODULE, arguments, run_options=["-Dpython.execution-mode=process"])
+
+
+def test_barriers_that_overtake_records_are_refused_in_a_sentence(stack: Stack) -> None:
+    arguments = ["--bootstrap-servers", stack.bootstrap_servers]
+    with pytest.raises(SentinelError, match=r"execution\.checkpointing\.unaligned\.enabled is true"):
+        stack.run_job(DETECTION_MODULE, arguments, run_options=["-Dexecution.checkpointing.unaligned.enabled=true"])

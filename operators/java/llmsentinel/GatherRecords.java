@@ -1,7 +1,9 @@
 package llmsentinel;
 
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.Map;
+import java.util.Set;
 import org.apache.flink.api.java.tuple.Tuple4;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -12,13 +14,17 @@ import org.apache.flink.types.Row;
  * Gathers the records that each partition brings within a tick into one row: (shard key, (partition, block of records)).
  *
  * <p>It holds no state: what it has gathered goes on before every checkpoint barrier, so that the source's offsets and
- * the state behind are of one moment. It runs in the source's thread, before anything is keyed, and is the only thing
- * that the wall clock decides; nothing depends on how records are cut into rows.
+ * the state behind are of one moment. Behind the last block before a barrier comes an empty one, which asks to store what
+ * the partition has changed since the barrier before: PyFlink does not tell its operators of checkpoints. It runs in the
+ * source's thread, before anything is keyed, and is the only thing that the wall clock decides; nothing depends on how
+ * records are cut into rows.
  */
 public final class GatherRecords extends AbstractStreamOperator<Row>
         implements OneInputStreamOperator<Tuple4<Integer, Long, Long, byte[]>, Row> {
 
     private static final long serialVersionUID = 1L;
+
+    private static final byte[] STORE = {};
 
     /** A row is not kept waiting for its tick when it has this many bytes: a bound of memory, not of latency. */
     private static final int BYTES_MAX = 4 << 20;
@@ -27,6 +33,8 @@ public final class GatherRecords extends AbstractStreamOperator<Row>
     private final long tickMs;
 
     private transient Map<Integer, RecordBlock> blocks;
+    /** Partitions of which something was sent since the last barrier. */
+    private transient Set<Integer> sent;
     private transient boolean isTickSet;
 
     /**
@@ -42,6 +50,7 @@ public final class GatherRecords extends AbstractStreamOperator<Row>
     public void open() throws Exception {
         super.open();
         blocks = new LinkedHashMap<>();
+        sent = new LinkedHashSet<>();
     }
 
     @Override
@@ -61,11 +70,13 @@ public final class GatherRecords extends AbstractStreamOperator<Row>
     @Override
     public void prepareSnapshotPreBarrier(long checkpointId) {
         sendAll();
+        askToStore();
     }
 
     @Override
     public void finish() {
         sendAll();
+        askToStore();
     }
 
     private void onTick() {
@@ -78,10 +89,19 @@ public final class GatherRecords extends AbstractStreamOperator<Row>
     }
 
     private void send(int partition, RecordBlock block) {
-        if (block.isEmpty()) {
-            return;
+        if (!block.isEmpty()) {
+            sent.add(partition);
+            emit(partition, block.take());
         }
+    }
+
+    private void askToStore() {
+        sent.forEach(partition -> emit(partition, STORE));
+        sent.clear();
+    }
+
+    private void emit(int partition, byte[] block) {
         int key = partition < shardKeys.length ? shardKeys[partition] : partition;
-        output.collect(new StreamRecord<>(Row.of(key, Row.of(partition, block.take()))));
+        output.collect(new StreamRecord<>(Row.of(key, Row.of(partition, block))));
     }
 }
