@@ -21,6 +21,7 @@ from jobs.bench.own_stack import TASKMANAGERS, load_average, own_stack
 from jobs.bench.surroundings import surroundings
 from jobs.detection.settings import JobSettings
 from jobs.errors import SentinelError
+from jobs.stack.layout import PROJECT
 from jobs.stack.stack import Stack
 from jobs.topics import ANOMALIES
 from tests.benchmarks.peers.clusters import PureSql, Sentinel
@@ -105,8 +106,13 @@ def _task(stack: Stack, peer: Peer, name: str, calls: str) -> Task:
     found = peer.found_topic(name)
     if found != ANOMALIES.name:
         create_topic(stack.bootstrap_servers, found)
-    folder = stack.layout.home / name
-    return Task(bootstrap_servers=stack.bootstrap_servers, calls=calls, found=found, folder=folder)
+    return Task(
+        bootstrap_servers=stack.bootstrap_servers,
+        calls=calls,
+        found=found,
+        folder=stack.layout.home / name,
+        logs=PROJECT / ".sentinel" / "peers" / "logs" / name,
+    )
 
 
 def _tell(text: str) -> None:

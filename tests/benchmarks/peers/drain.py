@@ -14,7 +14,7 @@ from tests.benchmarks.peers.telemetry import Backlog
 from tests.benchmarks.peers.usage import Usage
 from tests.benchmarks.peers.verdict import Result, crash, first_told, progress
 
-_FIRST_S: Final = 240.0
+_FIRST_S: Final = 180.0
 """How long a peer may take to its first result."""
 _STALLED_S: Final = 20.0
 """Without a new call told of for this long, there is nothing more to come."""
@@ -54,7 +54,7 @@ def measure_drain(peer: Peer, backlog: Backlog, task: Task, *, longest_s: float)
     told_at_ms = first_told(told, due)
     readings = progress(marks, told_at_ms)
     if not readings:
-        raise SentinelError(f"{peer.name} has found nothing: see {task.folder}.")
+        raise SentinelError(f"{peer.name} has found nothing: see {task.logs}.")
     # One that was ended before the backlog did is measured on what it had taken.
     complete = len(readings) == len(marks)
     first, last = steady_part(readings, backlog.records if complete else readings[-1].records)

@@ -79,7 +79,7 @@ def measure_live(peer: Peer, task: Task, *, tell: Callable[[str], None]) -> Live
         try:
             warm = follow(results, running, {each.event_id for each in proofs}, longest_s=_CATCH_UP_S)
             if not warm:
-                raise SentinelError(f"{peer.name} has not come to the present: see {task.folder}.")
+                raise SentinelError(f"{peer.name} has not come to the present: see {task.logs}.")
             tell(f"{peer.name}: live")
             fault = Fault(running, _SETTLING_S + _BEFORE_S)
             fault.start()

@@ -15,7 +15,9 @@ class Task(Struct, frozen=True, kw_only=True):
     found: str
     """The topic for results, empty at the start; also a name that no other measurement has."""
     folder: Path
-    """For state and logs, empty at the start."""
+    """For state; not there at the start."""
+    logs: Path
+    """For logs, which stay."""
 
 
 class Running(Protocol):

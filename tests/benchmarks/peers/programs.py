@@ -1,6 +1,7 @@
 """Peers that are Python programs: their environment, their processes, their commands."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from tests.benchmarks.peers.peer import Running, Task
 
 _GRACE_S: Final = 10.0
 _PREPARED_S: Final = 30.0
+_ERROR: Final = re.compile(r"[\w.]*(Error|Exception)\b.*")
 _PACKAGE: Final = "tests.benchmarks.peers"
 _SPARK: Final = {
     "spark.ui.enabled": "false",
@@ -74,7 +76,7 @@ class Processes:
         """Raise SentinelError if one has ended."""
         for each in self._processes:
             if not is_alive(each):
-                raise SentinelError(f"{self._name} ended by itself: {_last_line(Path(each.log))}")
+                raise SentinelError(f"{self._name} ended by itself: {_reason(Path(each.log))}")
 
     def kill(self) -> None:
         """Kill them and their children at once."""
@@ -107,7 +109,7 @@ class Processes:
             "PEER_FOLDER": str(task.folder),
             "PEER_WORKER": str(worker),
         }
-        return start(name, argv, log=task.folder / f"{name}.log", env=variables(self._environment) | told)
+        return start(name, argv, log=task.logs / f"{name}.log", env=variables(self._environment) | told)
 
 
 def _twice(*arguments: str) -> Commands:
@@ -157,8 +159,8 @@ def programs() -> Iterable[Program]:
     yield Program(name="spark", way="checkpoint at every micro-batch", commands=_spark)
 
 
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"see {log}"
-
-
+def _reason(log: Path) -> str:
+    """Return the last line of a log that names an error, or its last."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.match(line)]
+    return f"{(errors or lines or ['no reason given'])[-1]} (see {log})"

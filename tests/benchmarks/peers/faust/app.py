@@ -15,10 +15,9 @@ app = faust.App(
     store="rocksdb://",
     datadir=Path(HERE.folder) / str(HERE.worker),
     topic_partitions=4,
-    value_serializer="json",
 )
-calls = app.topic(HERE.calls, key_serializer="raw", value_type=dict)
-found = app.topic(HERE.found, value_type=dict)
+calls = app.topic(HERE.calls, key_serializer="raw", value_serializer="json")
+found = app.topic(HERE.found, key_serializer="raw", value_serializer="json")
 # Partitioned as the calls are: an entity's are in one partition.
 baselines = app.Table("baselines", partitions=4)
 
