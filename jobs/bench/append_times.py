@@ -31,9 +31,7 @@ def read_appended(bootstrap_servers: str, topic: Topic, since_ms: int = 0) -> It
         yield from read_partition(bootstrap_servers, topic, number, since_ms)
 
 
-def read_partition(
-    bootstrap_servers: str, topic: Topic, number: int, since_ms: int = 0
-) -> Iterator[tuple[bytes, int]]:
+def read_partition(bootstrap_servers: str, topic: Topic, number: int, since_ms: int = 0) -> Iterator[tuple[bytes, int]]:
     """Yield value and append time in ms of everything in one partition of a topic appended since a time, in order."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "sentinel-bench"})
     with closing(consumer):

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
         stamp_on_append(stack.bootstrap_servers, (ANOMALIES,))
         _tell(f"Producing {options.events:,} events.")
         backlog = fill_backlog(stack.bootstrap_servers, "peers-backlog", options.events)
-        rows = {each.name: Row(name=each.name, title=each.title(), way=each.way, judges_calls=each.judges_calls) for each in peers}
+        rows = {each.name: _row(each) for each in peers}
         # Round after round, so that what the machine does meanwhile falls on all alike.
         for run in range(options.runs):
             for peer in peers:
@@ -76,12 +76,17 @@ def _chosen(peers: list[Peer], names: str) -> list[Peer]:
     return [known[name] for name in wanted] or peers
 
 
+def _row(peer: Peer) -> Row:
+    return Row(name=peer.name, title=peer.title(), way=peer.way, judges_calls=peer.judges_calls)
+
+
 def _drained(stack: Stack, peer: Peer, row: Row, backlog: Backlog, run: int, longest_s: float) -> Row:
     if row.problems:
         return row
     _tell(f"{peer.name}: drain {run + 1}")
     try:
-        drain = measure_drain(peer, backlog, _task(stack, peer, f"{peer.name}-{run}", backlog.topic), longest_s=longest_s)
+        task = _task(stack, peer, f"{peer.name}-{run}", backlog.topic)
+        drain = measure_drain(peer, backlog, task, longest_s=longest_s)
     except (SentinelError, KafkaException) as error:
         _tell(f"{peer.name}: {error}")
         return replace(row, problems=(*row.problems, str(error)))

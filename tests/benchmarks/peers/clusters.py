@@ -127,8 +127,6 @@ class Job:
         if self._job_id:
             path, job_id = f"{self._stack.rest_url}/jobs/{self._job_id}", self._job_id
             httpx.patch(path, params={"mode": "cancel"}, timeout=_REQUEST_S, trust_env=False)
-            wait_until(
-                lambda: self._stack.job_state(job_id) == "CANCELED", "the job to end", deadline_s=_STOPPED_S
-            )
+            wait_until(lambda: self._stack.job_state(job_id) == "CANCELED", "the job to end", deadline_s=_STOPPED_S)
         self.kill()
         self._stack.wait_for_taskmanagers(0)

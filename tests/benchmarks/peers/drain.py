@@ -1,7 +1,6 @@
 """Drain: how fast a peer takes a backlog, and what it finds in it."""
 
 import time
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct

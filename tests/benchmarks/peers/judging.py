@@ -10,6 +10,8 @@ from math import exp, log1p, pi, sqrt
 from typing import Any, NamedTuple
 
 METRICS = ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost")
+_PER_UNIT = (1.0, 1.0, 1.0, 1.0, 1e6)
+"""Logarithms are of whole milliseconds, tokens and millionths of a dollar."""
 WARM_UP_CALLS = 200
 
 _WIDTH = 5
@@ -69,7 +71,7 @@ def judge(event: dict[str, Any], state: list[float]) -> list[dict[str, Any]]:
             continue
         first = at * _WIDTH
         count, mean, variance, median, high = state[first : first + _WIDTH]
-        y = log1p(value)
+        y = log1p(value * _PER_UNIT[at])
         difference = y - mean
         if count >= WARM_UP_CALLS:
             zscore = difference / sqrt(variance + _LEAST_DEVIATION * _LEAST_DEVIATION)

@@ -83,9 +83,7 @@ def measure_live(peer: Peer, task: Task, *, tell: Callable[[str], None]) -> Live
             tell(f"{peer.name}: live")
             fault = Fault(running, _SETTLING_S + _BEFORE_S)
             fault.start()
-            pace = paced(
-                live, start_at_ms=live_at_ms, speed_up=_SPEED_UP, now_s=time.monotonic, wait_s=time.sleep
-            )
+            pace = paced(live, start_at_ms=live_at_ms, speed_up=_SPEED_UP, now_s=time.monotonic, wait_s=time.sleep)
             writer.write(Numbered().of(planting, pace, marks))
             writer.close()
             fault.join()

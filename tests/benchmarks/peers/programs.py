@@ -92,9 +92,7 @@ class Processes:
 
     def restart(self) -> None:
         """Start them with the folder as it is."""
-        self._processes = [
-            self._start(argv, number, f"worker-{number}") for number, argv in enumerate(self._commands)
-        ]
+        self._processes = [self._start(argv, number, f"worker-{number}") for number, argv in enumerate(self._commands)]
 
     def stop(self) -> None:
         """Stop them."""
@@ -148,9 +146,7 @@ def programs() -> Iterable[Program]:
         way="RocksDB, changelog topic, commits every 5 s",
         commands=_twice("-m", f"{_PACKAGE}.quix.main"),
     )
-    yield Program(
-        name="bytewax", way="SQLite snapshots every 10 s", commands=_bytewax, prepare=_bytewax_recovery
-    )
+    yield Program(name="bytewax", way="SQLite snapshots every 10 s", commands=_bytewax, prepare=_bytewax_recovery)
     yield Program(
         name="faust",
         way="RocksDB, changelog topic, commits every 2.8 s",

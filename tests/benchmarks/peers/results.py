@@ -33,7 +33,9 @@ class Results:
     """Reads a topic of results, from where it ends now."""
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "sentinel-bench", "log_level": 2})
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap_servers, "group.id": "sentinel-bench", "log_level": 2}
+        )
         places = [TopicPartition(topic, number) for number in range(TELEMETRY.partitions)]
         for place in places:
             _, place.offset = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)

@@ -1,8 +1,9 @@
 """Telemetry: the topics that peers read, filled with the same calls for each, and the calls planted in them."""
 
 import time
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import closing
-from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
 import msgspec
@@ -95,7 +96,7 @@ def fill_backlog(bootstrap_servers: str, topic: str, events: int) -> Backlog:
     )
 
 
-def appended(bootstrap_servers: str, topic: Topic, event_ids: Set[str]) -> list[dict[str, int]]:
+def appended(bootstrap_servers: str, topic: Topic, event_ids: AbstractSet[str]) -> list[dict[str, int]]:
     """Return when each of some calls was appended, by partition and in its order."""
     decoder = msgspec.json.Decoder(_Event)
     found: list[dict[str, int]] = [{} for _ in range(topic.partitions)]

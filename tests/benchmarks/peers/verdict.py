@@ -1,7 +1,7 @@
 """Verdict: what planted calls and the results about them say of a peer. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jobs.bench.rates import Reading
@@ -55,7 +55,7 @@ def progress(marks: Sequence[Mark], told_at_ms: Mapping[str, int]) -> list[Readi
     return [Reading(at_ms / 1000, mark.records) for at_ms, mark in zip(times, marks, strict=False)]
 
 
-def crash(partitions: Iterable[Sequence[str]], results: Sequence[Result]) -> Crash:
+def crash(partitions: Iterable[Collection[str]], results: Sequence[Result]) -> Crash:
     """Return what was lost and doubled; `partitions` has the planted calls of each partition in their order."""
     told = {each.event_id for each in results}
     repeats = Counter((each.event_id, each.identity) for each in results)

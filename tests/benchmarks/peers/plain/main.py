@@ -23,8 +23,8 @@ def main() -> None:
     kept = Path(here.folder) / f"{here.worker}.pickle"
     consumer = Consumer({"bootstrap.servers": here.bootstrap_servers, "group.id": here.found})
     producer = Producer({"bootstrap.servers": here.bootstrap_servers, "linger.ms": 0})
-    mine = [each for each in consumer.list_topics(here.calls).topics[here.calls].partitions]
-    offsets = {number: OFFSET_BEGINNING for number in mine if number % WORKERS == here.worker}
+    partitions = consumer.list_topics(here.calls).topics[here.calls].partitions
+    offsets = {number: OFFSET_BEGINNING for number in partitions if number % WORKERS == here.worker}
     baselines: dict[str, list[float]] = {}
     if kept.exists():
         offsets, baselines = pickle.loads(kept.read_bytes())  # noqa: S301 - written by this program
@@ -34,8 +34,8 @@ def main() -> None:
         for message in consumer.consume(1_000, timeout=0.02):
             if message.error() is not None:
                 raise RuntimeError(message.error())
-            offsets[message.partition()] = message.offset() + 1
-            event = orjson.loads(message.value())
+            offsets[message.partition() or 0] = (message.offset() or 0) + 1
+            event = orjson.loads(message.value() or b"{}")
             if is_call(event):
                 entity = entity_of(event)
                 baseline = baselines.get(entity)
