@@ -18,7 +18,7 @@ from tests.benchmarks.peers.judging import METRICS, WARM_UP_CALLS, entity_of, fr
 from tests.benchmarks.peers.live import Live, verdict
 from tests.benchmarks.peers.results import told
 from tests.benchmarks.peers.table import COLUMNS, Row, table
-from tests.benchmarks.peers.telemetry import Numbered
+from tests.benchmarks.peers.telemetry import LONGEST_WARM_UP_MS, Numbered, plan_of
 from tests.benchmarks.peers.verdict import Crash, Mark, Result, crash, first_told, progress
 
 START_AT_MS = 1_764_000_000_000
@@ -75,14 +75,24 @@ def test_delays_are_those_of_calls_before_the_crash_alone() -> None:
 def test_records_are_numbered_and_planted_calls_noted() -> None:
     bulk = Bulk(events=2_000, start_at_ms=START_AT_MS, entities=20, events_per_s=100.0)
     planting = Planting(start_at_ms=START_AT_MS + 5_000, end_at_ms=START_AT_MS + 20_000, wanted=5)
-    marks: list[Mark] = []
     numbered = Numbered()
-    records = list(numbered.of(planting, bulk_records(bulk, 4), marks))
+    records = list(numbered.of(bulk_records(bulk, 4), lambda _: planting))
     assert numbered.count == len(records)
-    assert {each.event_id for each in marks} == planting.planted
-    assert [decode_event(records[each.records - 1].value).event_id for each in marks] == [
-        each.event_id for each in marks
-    ]
+    assert {each.event_id for each in numbered.marks} == planting.planted
+    for each in numbered.marks:
+        assert decode_event(records[each.records - 1].value).event_id == each.event_id
+
+
+def test_no_application_has_planted_calls_before_and_after_the_longest_warm_up() -> None:
+    bulk = Bulk(events=9_000, start_at_ms=START_AT_MS, entities=20, events_per_s=15.0)
+    numbered = Numbered()
+    records = list(numbered.of(bulk_records(bulk, 4), plan_of(START_AT_MS, 60_000, 600_000)))
+    keys: dict[bool, set[bytes | None]] = {False: set(), True: set()}
+    for mark in numbered.marks:
+        keys[mark.at_ms >= START_AT_MS + LONGEST_WARM_UP_MS].add(records[mark.records - 1].key)
+    assert keys[False]
+    assert keys[True]
+    assert not keys[False] & keys[True]
 
 
 def test_both_kinds_of_results_name_their_calls() -> None:

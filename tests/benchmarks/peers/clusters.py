@@ -18,6 +18,7 @@ from jobs.stack.waiting import wait_until
 from jobs.topics import ANOMALIES
 from tests.benchmarks.peers.environment import HERE
 from tests.benchmarks.peers.peer import Running, Task
+from tests.benchmarks.peers.telemetry import LONGEST_WARM_UP_MS
 
 _WINDOWS: Final = HERE / "flink_sql" / "windows.sql"
 _REQUEST_S: Final = 10.0
@@ -30,8 +31,7 @@ class Sentinel(Struct, frozen=True, kw_only=True):
     stack: Stack
     name: str = "sentinel"
     way: str = "checkpoints every 10 s"
-    # Five minutes and one more, as jobs/bench/live.py.
-    warm_up_ms: int = 360_000
+    warm_up_ms: int = LONGEST_WARM_UP_MS
     judges_calls: bool = True
 
     def title(self) -> str:

@@ -17,15 +17,15 @@ from jobs.replay.produce import TopicWriter
 from tests.benchmarks.peers.drain import follow
 from tests.benchmarks.peers.peer import Peer, Running, Task
 from tests.benchmarks.peers.results import Results
-from tests.benchmarks.peers.telemetry import Numbered, appended, create_topic
-from tests.benchmarks.peers.verdict import Crash, Mark, Result, crash, first_told
+from tests.benchmarks.peers.telemetry import LONGEST_WARM_UP_MS, Numbered, appended, create_topic
+from tests.benchmarks.peers.verdict import Crash, Result, crash, first_told
 
 RATE_PER_S: Final = 5_000.0
 ENTITIES: Final = 400
 _SPEED_UP: Final = 5.0
 """Event time runs so much faster than the clock, so that the planted calls of an entity lie a minute apart in it."""
-_HISTORY_MS: Final = 360_000
-"""Event time before anything is planted: LLM-Sentinel warms up for five minutes of it, and one more."""
+_HISTORY_MS: Final = LONGEST_WARM_UP_MS
+"""Event time before anything is planted."""
 _PROOFS: Final = 8
 """Calls planted at the end of the history; when they are told of, the peer has come to the present."""
 _PROOF_MS: Final = 10_000
@@ -68,26 +68,26 @@ def measure_live(peer: Peer, task: Task, *, tell: Callable[[str], None]) -> Live
     topic = create_topic(task.bootstrap_servers, task.calls)
     writer = TopicWriter(task.bootstrap_servers, task.calls)
     history, live = divided(bulk_records(bulk, writer.partitions), live_at_ms)
-    proofs, marks = list[Mark](), list[Mark]()
+    proofs, planted = Numbered(), Numbered()
     proof = Planting(start_at_ms=live_at_ms - _PROOF_MS, end_at_ms=live_at_ms, wanted=_PROOFS)
     begin_at_ms = live_at_ms + int(_SETTLING_S * 1000 * _SPEED_UP)
     planting = Planting(start_at_ms=begin_at_ms, end_at_ms=start_at_ms + _HISTORY_MS + live_ms, wanted=_PLANTED)
-    writer.write(Numbered().of(proof, history, proofs))
+    writer.write(proofs.of(history, lambda _: proof))
     writer.close()
     with Results(task.bootstrap_servers, task.found) as results:
         running = peer.start(task)
         try:
-            warm = follow(results, running, {each.event_id for each in proofs}, longest_s=_CATCH_UP_S)
+            warm = follow(results, running, proof.planted, longest_s=_CATCH_UP_S)
             if not warm:
                 raise SentinelError(f"{peer.name} has not come to the present: see {task.logs}.")
             tell(f"{peer.name}: live")
             fault = Fault(running, _SETTLING_S + _BEFORE_S)
             fault.start()
             pace = paced(live, start_at_ms=live_at_ms, speed_up=_SPEED_UP, now_s=time.monotonic, wait_s=time.sleep)
-            writer.write(Numbered().of(planting, pace, marks))
+            writer.write(planted.of(pace, lambda _: planting))
             writer.close()
             fault.join()
-            told = follow(results, running, set(planting.planted), longest_s=_CATCH_UP_S)
+            told = follow(results, running, planting.planted, longest_s=_CATCH_UP_S)
         finally:
             running.stop()
     if fault.failure:

@@ -1,10 +1,11 @@
 """Telemetry: the topics that peers read, filled with the same calls for each, and the calls planted in them."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from typing import Final
+from zlib import crc32
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -26,9 +27,10 @@ from tests.benchmarks.peers.verdict import Mark
 ENTITIES: Final = 200
 SAMPLES: Final = 300
 """Calls of each entity before anything is planted: half as many again as the peers' warm-up."""
-_SPAN_MS: Final = 600_000
-"""Least event time of a backlog: LLM-Sentinel warms up for five minutes of it."""
-_MOST_PLANTED: Final = 2_000
+LONGEST_WARM_UP_MS: Final = 360_000
+"""Event time that LLM-Sentinel warms up for, and a minute more."""
+_SPAN_MS: Final = 900_000
+"""Least event time of a backlog."""
 _REQUEST_S: Final = 15.0
 
 
@@ -36,7 +38,6 @@ class Backlog(Struct, frozen=True, kw_only=True):
     """A topic that was filled before anything reads it."""
 
     topic: str
-    events: int
     records: int
     """Events and heartbeats."""
     start_at_ms: int
@@ -75,25 +76,49 @@ def fill_backlog(bootstrap_servers: str, topic: str, events: int) -> Backlog:
     span_ms = int(events * 1000.0 / rate_per_s)
     start_at_ms = int(time.time() * 1000) - span_ms
     bulk = Bulk(events=events, start_at_ms=start_at_ms, entities=ENTITIES, events_per_s=rate_per_s)
-    warm_ms = int(ENTITIES * SAMPLES * 1000.0 / rate_per_s)
-    most = most_plantable(ENTITIES, span_ms - warm_ms)
-    planting = Planting(
-        start_at_ms=start_at_ms + warm_ms, end_at_ms=start_at_ms + span_ms, wanted=min(most, _MOST_PLANTED)
-    )
+    plan = plan_of(start_at_ms, int(ENTITIES * SAMPLES * 1000.0 / rate_per_s), span_ms)
     created = create_topic(bootstrap_servers, topic)
     writer = TopicWriter(bootstrap_servers, topic, linger_ms=20)
-    marks: list[Mark] = []
-    records = Numbered()
-    writer.write(records.of(planting, bulk_records(bulk, writer.partitions), marks))
+    numbered = Numbered()
+    writer.write(numbered.of(bulk_records(bulk, writer.partitions), plan))
     writer.close()
+    event_ids = {each.event_id for each in numbered.marks}
     return Backlog(
         topic=topic,
-        events=events,
-        records=records.count,
+        records=numbered.count,
         start_at_ms=start_at_ms,
-        marks=marks,
-        partitions=[list(each) for each in appended(bootstrap_servers, created, planting.planted)],
+        marks=numbered.marks,
+        partitions=[list(each) for each in appended(bootstrap_servers, created, event_ids)],
     )
+
+
+Plan = Callable[[Record], Planting | None]
+"""Which planting a record is offered to."""
+
+
+def plan_of(start_at_ms: int, warm_ms: int, span_ms: int) -> Plan:
+    """Return what plants calls of half of the applications as soon as peers are warm, later of the other half.
+
+    LLM-Sentinel needs longer than the others, who would come to their first planted call too late; and what is planted
+    while a detector warms up it learns, so that the later calls are of applications of which none were planted before.
+    """
+    late_ms = max(warm_ms, LONGEST_WARM_UP_MS)
+    early, late = (
+        Planting(
+            start_at_ms=start_at_ms + begin_ms,
+            end_at_ms=start_at_ms + max(end_ms, begin_ms + 1),
+            wanted=max(most_plantable(ENTITIES // 2, end_ms - begin_ms), 1),
+        )
+        for begin_ms, end_ms in ((warm_ms, late_ms), (late_ms, span_ms))
+    )
+
+    def choose(record: Record) -> Planting | None:
+        is_late = record.due_ms >= start_at_ms + late_ms
+        if is_late != bool(crc32(record.key or b"") % 2):
+            return None
+        return late if is_late else early
+
+    return choose
 
 
 def appended(bootstrap_servers: str, topic: Topic, event_ids: AbstractSet[str]) -> list[dict[str, int]]:
@@ -113,17 +138,22 @@ class _Event(Struct):
 
 
 class Numbered:
-    """Counts the records that pass."""
+    """Counts the records that pass, and notes the calls that are planted among them."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.marks: list[Mark] = []
 
-    def of(self, planting: Planting, records: Iterable[Record], marks: list[Mark]) -> Iterator[Record]:
-        """Yield the records with calls planted in them, and note those in `marks`."""
-        before = len(planting.planted)
-        for record in planting.planted_in(records):
+    def of(self, records: Iterable[Record], plan: Plan) -> Iterator[Record]:
+        """Yield the records with calls planted in them."""
+        for each in records:
             self.count += 1
+            planting = plan(each)
+            if planting is None:
+                yield each
+                continue
+            before = len(planting.planted)
+            [record] = planting.planted_in((each,))
             if len(planting.planted) > before:
-                before += 1
-                marks.append(Mark(decode_event(record.value).event_id, record.due_ms, self.count))
+                self.marks.append(Mark(decode_event(record.value).event_id, record.due_ms, self.count))
             yield record

@@ -39,7 +39,7 @@ FROM (
         COUNT(*) AS calls, AVG(`data`.latency_ms) AS latency_ms_mean, MAX(`data`.latency_ms) AS latency_ms_max,
         AVG(`data`.ttft_ms) AS ttft_ms_mean, SUM(`data`.prompt_tokens) AS prompt_tokens,
         SUM(`data`.completion_tokens) AS completion_tokens, SUM(`data`.cost) AS cost,
-        MAX(CASE WHEN `data`.latency_ms > 200000 THEN event_id END) AS strange
+        MAX(CASE WHEN `data`.latency_ms > 60000 THEN event_id END) AS strange
     FROM TABLE(TUMBLE(TABLE calls, DESCRIPTOR(`timestamp`), INTERVAL '1' SECOND))
     WHERE event_type = 'llm.response'
     GROUP BY application_id, `data`.model, window_start, window_end
