@@ -16,7 +16,7 @@ from tests.benchmarks.peers.verdict import Result, crash, first_told, progress
 _FIRST_S: Final = 180.0
 """How long a peer may take to its first result."""
 _STALLED_S: Final = 20.0
-"""Without a new call told of for this long, there is nothing more to come."""
+"""Without a new call told of for this long, there is nothing more to come of a backlog."""
 _CHECK_EVERY_S: Final = 2.0
 
 
@@ -47,7 +47,7 @@ def measure_drain(peer: Peer, backlog: Backlog, task: Task, *, longest_s: float)
         running = peer.start(task)
         try:
             with Usage(running.pids) as usage:
-                told = follow(results, running, due, longest_s=longest_s)
+                told = follow(results, running, due, longest_s=longest_s, stalled_s=_STALLED_S)
         finally:
             running.stop()
     told_at_ms = first_told(told, due)
@@ -69,10 +69,11 @@ def measure_drain(peer: Peer, backlog: Backlog, task: Task, *, longest_s: float)
     )
 
 
-def follow(results: Results, running: Running, due: set[str], *, longest_s: float) -> list[Result]:
+def follow(results: Results, running: Running, due: set[str], *, longest_s: float, stalled_s: float) -> list[Result]:
     """Return what a peer tells of the calls that are due, until it has told of all, stands still, or its time is over.
 
-    Its time begins with its first result. Raises SentinelError if it ends by itself or tells of nothing.
+    Its time begins with its first result; it stands still when it tells of no further call for `stalled_s`. Raises
+    SentinelError if it ends by itself.
     """
     told: list[Result] = []
     missing = set(due)
@@ -86,7 +87,7 @@ def follow(results: Results, running: Running, due: set[str], *, longest_s: floa
                 ends_s = now_s + longest_s
             missing -= fresh
             moved_s = now_s
-        elif len(missing) < len(due) and now_s - moved_s > _STALLED_S:
+        elif len(missing) < len(due) and now_s - moved_s > stalled_s:
             break
         if now_s - checked_s > _CHECK_EVERY_S:
             running.check()

@@ -38,6 +38,8 @@ _CLEAR_MS: Final = 5_000
 """Calls so shortly before the crash may be told of after it, and have no delay."""
 _DOWN_S: Final = 1.0
 _CATCH_UP_S: Final = 120.0
+_STALLED_S: Final = 90.0
+"""Longer than any peer takes to come back: groups of consumers wait 45 s for a member that was killed."""
 
 
 class Live(Struct, frozen=True, kw_only=True):
@@ -77,7 +79,7 @@ def measure_live(peer: Peer, task: Task, *, tell: Callable[[str], None]) -> Live
     with Results(task.bootstrap_servers, task.found) as results:
         running = peer.start(task)
         try:
-            warm = follow(results, running, proof.planted, longest_s=_CATCH_UP_S)
+            warm = follow(results, running, proof.planted, longest_s=_CATCH_UP_S, stalled_s=_STALLED_S)
             if not warm:
                 raise SentinelError(f"{peer.name} has not come to the present: see {task.logs}.")
             tell(f"{peer.name}: live")
@@ -87,7 +89,7 @@ def measure_live(peer: Peer, task: Task, *, tell: Callable[[str], None]) -> Live
             writer.write(planted.of(pace, lambda _: planting))
             writer.close()
             fault.join()
-            told = follow(results, running, planting.planted, longest_s=_CATCH_UP_S)
+            told = follow(results, running, planting.planted, longest_s=_CATCH_UP_S, stalled_s=_STALLED_S)
         finally:
             running.stop()
     if fault.failure:

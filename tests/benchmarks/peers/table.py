@@ -11,7 +11,7 @@ from tests.benchmarks.peers.live import Live
 COLUMNS = (
     "peer",
     "events/s (least to most)",
-    "of LLM-Sentinel's",
+    "times as fast",
     "CPU s a million",
     "memory, MB",
     "p50, ms",
@@ -53,7 +53,7 @@ def _cells(row: Row, own: float | None) -> list[str]:
         rates = [each.events_per_s for each in row.drains]
         drained = [
             f"{_rate(row):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})",
-            f"{_rate(row) / own:.2f}" if own else _NONE,
+            f"{own / _rate(row):.2f}" if own else _NONE,
             f"{median(each.cpu_s_per_million for each in row.drains):.1f}",
             f"{max(each.peak_mb for each in row.drains):,.0f}",
         ]
