@@ -23,6 +23,7 @@ from tests.benchmarks.peers.telemetry import LONGEST_WARM_UP_MS
 _WINDOWS: Final = HERE / "flink_sql" / "windows.sql"
 _REQUEST_S: Final = 10.0
 _STOPPED_S: Final = 60.0
+_ENDED: Final = frozenset({"FAILED", "CANCELED", "FINISHED"})
 
 
 class Sentinel(Struct, frozen=True, kw_only=True):
@@ -108,8 +109,8 @@ class Job:
 
     def check(self) -> None:
         """Raise SentinelError if the job has failed for good."""
-        if self._job_id and (state := self._stack.job_state(self._job_id)) in ("FAILED", "CANCELED", "FINISHED"):
-            raise SentinelError(f"The job is {state}: see {self._stack.layout.logs}.")
+        if self._ended():
+            raise SentinelError(f"The job has ended by itself: see {self._stack.layout.logs}.")
 
     def kill(self) -> None:
         """Kill the TaskManagers."""
@@ -125,8 +126,15 @@ class Job:
     def stop(self) -> None:
         """Cancel the job and end its TaskManagers."""
         if self._job_id:
-            path, job_id = f"{self._stack.rest_url}/jobs/{self._job_id}", self._job_id
-            httpx.patch(path, params={"mode": "cancel"}, timeout=_REQUEST_S, trust_env=False)
-            wait_until(lambda: self._stack.job_state(job_id) == "CANCELED", "the job to end", deadline_s=_STOPPED_S)
+            httpx.patch(
+                f"{self._stack.rest_url}/jobs/{self._job_id}",
+                params={"mode": "cancel"},
+                timeout=_REQUEST_S,
+                trust_env=False,
+            )
+            wait_until(self._ended, "the job to end", deadline_s=_STOPPED_S)
         self.kill()
         self._stack.wait_for_taskmanagers(0)
+
+    def _ended(self) -> bool:
+        return self._job_id is not None and self._stack.job_state(self._job_id) in _ENDED
