@@ -19,7 +19,7 @@ from tests.benchmarks.peers.live import Live, verdict
 from tests.benchmarks.peers.results import told
 from tests.benchmarks.peers.table import COLUMNS, Row, table
 from tests.benchmarks.peers.telemetry import LONGEST_WARM_UP_MS, Numbered, plan_of
-from tests.benchmarks.peers.verdict import Crash, Mark, Result, crash, first_told, progress
+from tests.benchmarks.peers.verdict import Crash, Mark, Result, crash, first_told, overtaken, progress
 
 START_AT_MS = 1_764_000_000_000
 
@@ -32,6 +32,11 @@ def test_a_call_is_lost_only_if_a_later_one_of_its_partition_was_told_of() -> No
     partitions = [["a", "b", "c", "d"], ["e", "f"]]
     assert crash(partitions, results("a", "c")) == Crash(lost=1, doubled=0, unreached=3)
     assert crash(partitions, []) == Crash(lost=0, doubled=0, unreached=6)
+
+
+def test_what_a_later_call_of_its_partition_has_overtaken_is_missing() -> None:
+    assert overtaken([["a", "b", "c", "d"], ["e", "f"]], {"c", "f"}) == {"a", "b", "e"}
+    assert overtaken([["a", "b"]], set()) == set()
 
 
 def test_a_call_is_doubled_if_the_same_result_comes_twice_and_counts_once() -> None:

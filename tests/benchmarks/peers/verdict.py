@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from jobs.bench.rates import Reading
@@ -55,16 +56,25 @@ def progress(marks: Sequence[Mark], told_at_ms: Mapping[str, int]) -> list[Readi
     return [Reading(at_ms / 1000, mark.records) for at_ms, mark in zip(times, marks, strict=False)]
 
 
-def crash(partitions: Iterable[Collection[str]], results: Sequence[Result]) -> Crash:
-    """Return what was lost and doubled; `partitions` has the planted calls of each partition in their order."""
-    told = {each.event_id for each in results}
-    repeats = Counter((each.event_id, each.identity) for each in results)
-    doubled = {event_id for (event_id, _), times in repeats.items() if times > 1}
-    lost = unreached = in_all = 0
+def overtaken(partitions: Iterable[Collection[str]], told: AbstractSet[str]) -> set[str]:
+    """Return the calls not told of although a later one of the same partition was; partitions have theirs in order."""
+    missing: set[str] = set()
     for event_ids in partitions:
-        places = [place for place, event_id in enumerate(event_ids) if event_id in told]
-        reached = places[-1] + 1 if places else 0
-        lost += reached - len(places)
-        unreached += len(event_ids) - reached
-        in_all += len(doubled.intersection(event_ids))
-    return Crash(lost, in_all, unreached)
+        before: list[str] = []
+        for event_id in event_ids:
+            if event_id in told:
+                missing.update(before)
+                before = []
+            else:
+                before.append(event_id)
+    return missing
+
+
+def crash(partitions: Sequence[Collection[str]], results: Iterable[Result]) -> Crash:
+    """Return what was lost and doubled; `partitions` has the planted calls of each partition in their order."""
+    planted = {event_id for event_ids in partitions for event_id in event_ids}
+    repeats = Counter((each.event_id, each.identity) for each in results if each.event_id in planted)
+    told = {event_id for event_id, _ in repeats}
+    lost = overtaken(partitions, told)
+    doubled = {event_id for (event_id, _), times in repeats.items() if times > 1}
+    return Crash(len(lost), len(doubled), len(planted) - len(told) - len(lost))
