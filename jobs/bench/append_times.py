@@ -27,20 +27,25 @@ def stamp_on_append(bootstrap_servers: str, topics: tuple[Topic, ...]) -> None:
 
 def read_appended(bootstrap_servers: str, topic: Topic, since_ms: int = 0) -> Iterator[tuple[bytes, int]]:
     """Yield value and append time in ms of everything in a topic appended since a time, partition by partition."""
+    for number in range(topic.partitions):
+        yield from read_partition(bootstrap_servers, topic, number, since_ms)
+
+
+def read_partition(bootstrap_servers: str, topic: Topic, number: int, since_ms: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Yield value and append time in ms of everything in one partition of a topic appended since a time, in order."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "sentinel-bench"})
     with closing(consumer):
-        partitions = [TopicPartition(topic.name, number, since_ms) for number in range(topic.partitions)]
-        for start in consumer.offsets_for_times(partitions, timeout=_TIMEOUT_S):
-            _, end = consumer.get_watermark_offsets(start, timeout=_TIMEOUT_S)
-            # A negative offset: nothing was appended since then.
-            left = end - start.offset if start.offset >= 0 else 0
-            consumer.assign([start])
-            while left > 0:
-                messages = consumer.consume(min(left, _AT_ONCE), timeout=_TIMEOUT_S)
-                if not messages:
-                    raise SentinelError(f"Kafka does not hand out {left:,} records of {topic.name}.")
-                for message in messages:
-                    if message.error() is not None:
-                        raise SentinelError(f"Kafka does not hand out {topic.name}: {message.error()}.")
-                    yield message.value() or b"", message.timestamp()[1]
-                left -= len(messages)
+        [start] = consumer.offsets_for_times([TopicPartition(topic.name, number, since_ms)], timeout=_TIMEOUT_S)
+        _, end = consumer.get_watermark_offsets(start, timeout=_TIMEOUT_S)
+        # A negative offset: nothing was appended since then.
+        left = end - start.offset if start.offset >= 0 else 0
+        consumer.assign([start])
+        while left > 0:
+            messages = consumer.consume(min(left, _AT_ONCE), timeout=_TIMEOUT_S)
+            if not messages:
+                raise SentinelError(f"Kafka does not hand out {left:,} records of {topic.name}.")
+            for message in messages:
+                if message.error() is not None:
+                    raise SentinelError(f"Kafka does not hand out {topic.name}: {message.error()}.")
+                yield message.value() or b"", message.timestamp()[1]
+            left -= len(messages)
