@@ -30,6 +30,7 @@ COMMANDS: Final = (
     CommandEntry("rules", "jobs.cli.rules:rules", "Check, try, publish and remove rules."),
     CommandEntry("train", "jobs.cli.models:train", "Fit a model for a detector and put it into force."),
     CommandEntry("models", "jobs.cli.models:models", "List, try out and remove the models in force."),
+    CommandEntry("plugin", "jobs.cli.plugins:plugin", "Put a detector of your own to the test."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
     CommandEntry("sql", "jobs.cli.sql:sql", "Query the topics by Flink SQL."),
     CommandEntry("topics", "jobs.cli.topics:topics", "Create the topics on any Kafka cluster."),
