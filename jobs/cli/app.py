@@ -31,6 +31,7 @@ COMMANDS: Final = (
     CommandEntry("train", "jobs.cli.models:train", "Fit a model for a detector and put it into force."),
     CommandEntry("models", "jobs.cli.models:models", "List, try out and remove the models in force."),
     CommandEntry("plugin", "jobs.cli.plugins:plugin", "Put a detector of your own to the test."),
+    CommandEntry("feedback", "jobs.cli.feedback:feedback", "Say which anomalies were true, and see what follows."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
     CommandEntry("sql", "jobs.cli.sql:sql", "Query the topics by Flink SQL."),
     CommandEntry("topics", "jobs.cli.topics:topics", "Create the topics on any Kafka cluster."),
