@@ -30,6 +30,7 @@ from schemas.anomaly import (
     Entity,
     EntityType,
     Expected,
+    Moved,
     Severity,
 )
 from schemas.dead_letter import DeadLetter, RejectReason
@@ -176,6 +177,12 @@ anomalies = st.builds(
     trace_ids=several(words),
     fingerprint=words,
     actions_taken=several(st.builds(ActionTaken, action=words, target=texts, status=words, timestamp=instants), 1),
+    explanation=texts,
+    moved=several(
+        st.builds(
+            Moved, dimension=st.sampled_from(["tenant", "application", "model", "user"]), value=texts, share=shares
+        )
+    ),
 )
 incidents = st.builds(
     Incident,

@@ -69,6 +69,8 @@ CREATE TEMPORARY TABLE anomalies (
     `trace_ids` ARRAY<STRING>,
     `fingerprint` STRING,
     `actions_taken` ARRAY<ROW<`action` STRING, `target` STRING, `status` STRING, `timestamp` TIMESTAMP_LTZ(3)>>,
+    `explanation` STRING,
+    `moved` ARRAY<ROW<`dimension` STRING, `value` STRING, `share` DOUBLE>>,
     -- Anomalies of a minute's window come later than those of a second's.
     WATERMARK FOR `timestamp` AS `timestamp` - INTERVAL '2' MINUTE
 ) WITH (
