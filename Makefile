@@ -18,6 +18,7 @@ UV := .venv/.uv-is-here
 INSTALLED := .venv/.installed
 CONNECTORS := $(LIB)/connectors/.fetched
 BROKER := $(LIB)/kafka/.fetched
+OPERATORS := $(LIB)/connectors/llm-sentinel-operators.jar
 KERNELS := .sentinel/kernels/.compiled
 MAVEN := mvn --batch-mode --quiet --strict-checksums
 # Maven resets the terminal's colours even when it prints nothing.
@@ -30,7 +31,7 @@ export NUMBA_CACHE_DIR ?= $(CURDIR)/.sentinel/numba
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
-setup: $(INSTALLED) $(CONNECTORS) $(BROKER) $(KERNELS) ## Make .venv with the command `sentinel`, fetch the Java archives, compile the kernels (seconds the second time)
+setup: $(INSTALLED) $(CONNECTORS) $(OPERATORS) $(BROKER) $(KERNELS) ## Make .venv with the command `sentinel`, fetch the Java archives, compile (seconds the second time)
 
 lock: $(UV) ## Resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
@@ -93,6 +94,10 @@ $(CONNECTORS): flink-conf/pom.xml $(PREREQUISITES)
 	@rm -rf $(@D)
 	@$(MAVEN) --file $< dependency:copy-dependencies -DoutputDirectory='$(CURDIR)/$(@D)' $(PLAINLY)
 	@touch $@
+
+$(OPERATORS): $(wildcard operators/java/*/*.java) operators/java/build $(CONNECTORS) $(INSTALLED)
+	@echo 'setup: Java operators'
+	@operators/java/build "$$($(BIN)/python -c 'import pyflink; print(pyflink.__path__[0])')/lib" $(@D) $@
 
 $(BROKER): flink-conf/kafka-pom.xml $(PREREQUISITES)
 	@echo 'setup: Kafka broker'

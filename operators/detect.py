@@ -5,7 +5,7 @@ when a shard's first row comes, and everything a row touched is written before t
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from pyflink.common import Row, Types
@@ -14,16 +14,16 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import announce, announce_refused, change, load
+from operators.lines import SUMMARIES, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
-from operators.shards import unmarked
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
-from schemas.summary import Summary
 from schemas.time import to_at_ms
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
+from udfs.record_block import read_block
 from udfs.settings import DetectionSettings
 
 _LOG = logging.getLogger(__name__)
@@ -32,15 +32,9 @@ KEYED_TEXT = Types.ROW([Types.STRING(), Types.STRING()])
 """A Kafka key and a JSON value."""
 ANOMALY_ROW = Types.ROW([Types.STRING(), Types.STRING(), Types.STRING(), Types.LONG()])
 """Tenant, anomaly as JSON, provider, event time in ms. Empty texts: event time has come so far, no more."""
-KEYED_BYTES = Types.ROW([Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
-
-_LINES = 1_000
-"""Summaries that cross into the JVM at once."""
 
 DEAD_LETTERS = OutputTag("dead-letters", KEYED_TEXT)
-LATE = OutputTag("late", KEYED_BYTES)
-SUMMARIES = OutputTag("summaries", Types.STRING())
-"""Lines of key, tab and JSON: a row of its own for each would hold events up for seconds when a minute ends."""
+LATE = OutputTag("late", Types.ROW([Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())]))
 SHARES = OutputTag("shares", Types.ROW([Types.INT(), Types.STRING()]))
 """What a shard contributes to windows that span shards: its part of each provider's windows, and its progress."""
 
@@ -54,13 +48,6 @@ def anomaly_row(anomaly: Anomaly) -> Row:
 def progress_row(at_ms: int) -> Row:
     """Return the row that moves event time and nothing else."""
     return Row("", "", "", at_ms)
-
-
-def summary_lines(summaries: Sequence[Summary]) -> Iterator[str]:
-    """Yield summaries as lines of key, tab and JSON; neither holds a tab or a line feed of its own."""
-    for start in range(0, len(summaries), _LINES):
-        some = summaries[start : start + _LINES]
-        yield "\n".join([f"{each.entity.id}\t{encode(each).decode()}" for each in some])
 
 
 class Detect(KeyedBroadcastProcessFunction):
@@ -98,11 +85,12 @@ class Detect(KeyedBroadcastProcessFunction):
             load(self._control, ctx)
             self._control_loaded = True
             self._tell_in_force()
-        partition, values, first_offset, marks = value
+        partition, block = value
+        records = read_block(block)
         shard = self._shards.get(partition)
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
-        findings = shard.on_records(values, *unmarked(first_offset, marks))
+        findings = shard.on_records(records)
         written = 0
         for key, data in shard.changes():
             if data is None:
@@ -110,7 +98,7 @@ class Detect(KeyedBroadcastProcessFunction):
             else:
                 self._journal.put(key, data)
                 written += len(data)
-        self._tell(partition, len(values), written, findings)
+        self._tell(partition, len(records), written, findings)
         yield from self._outputs(findings)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:

@@ -11,7 +11,8 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import change, load
-from operators.detect import SUMMARIES, anomaly_row, summary_lines
+from operators.detect import anomaly_row
+from operators.lines import SUMMARIES, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import OperatorMetrics
 from udfs.control import Control

@@ -1,68 +1,40 @@
-"""Shards: telemetry gathered per partition and tick into rows of raw records, keyed so that subtasks share evenly.
+"""Shards: telemetry gathered per partition and tick into blocks of raw records, keyed so that subtasks share evenly.
 
-The JVM fetches and batches; a row `(partition, values, first offset, marks)` crosses into Python once per partition and
-tick, in offset order. See docs/decisions/0002-records-cross-undecoded.md for what that costs and saves.
+The JVM fetches and gathers; a row `(partition, block)` crosses into Python once per partition and tick, in offset order
+(`udfs/record_block.py`). See docs/decisions/0002-records-cross-undecoded.md and 0008-records-gathered-in-the-source.md.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
+from py4j.java_gateway import JavaClass
 from pyflink.common import Types
 from pyflink.common.typeinfo import TypeInformation
 from pyflink.datastream import KeyedStream
 from pyflink.datastream.data_stream import DataStream
 from pyflink.java_gateway import get_gateway
-from pyflink.table import StreamTableEnvironment
 
-from udfs.kernels import Integers
 from udfs.shards import shard_keys
 
-ROW_TYPE: TypeInformation = Types.ROW(
-    [
-        Types.INT(),
-        Types.OBJECT_ARRAY(Types.PRIMITIVE_ARRAY(Types.BYTE())),
-        Types.LONG(),
-        Types.OBJECT_ARRAY(Types.LONG()),
-    ]
-)
-"""Partition; record values (null for a tombstone); the first offset; and of each record when the broker took it (ms,
-negative if it does not say) times 2**20, plus its offset modulo 2**20: an array more would cost as much as decoding."""
-_OFFSETS: Final = 1 << 20
+ROW_TYPE: TypeInformation = Types.ROW([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
+"""Partition, and the block of its records."""
+_PACKAGE: Final = "llmsentinel"
 
 
-def gather(tables: StreamTableEnvironment, telemetry: str, *, partitions: int, tick_ms: int) -> KeyedStream:
-    """Return the telemetry of a table as rows per partition and tick, keyed by the partition's shard key.
+def gather(records: DataStream, *, partitions: int, tick_ms: int) -> KeyedStream:
+    """Return telemetry as rows of `ROW_TYPE`, keyed by the partition's shard key.
 
-    `telemetry` names a table with `payload BYTES`, `part INT`, `record_offset BIGINT`, `taken_at TIMESTAMP_LTZ(3)` and
-    `processed_at`, a processing time attribute. A partition that was added later than `partitions` says keeps its own
-    number as key.
+    `records` are those of the Java class `TelemetryRecords`. A partition that was added later than `partitions` says
+    keeps its own number as key.
     """
-    keys = ", ".join(str(key) for key in shard_keys(partitions))
-    # ARRAY_AGG wants nullable elements: NULLIF with an impossible value makes them so.
-    rows = tables.sql_query(f"""
-        SELECT COALESCE(ARRAY[{keys}][part + 1], part) AS shard, ROW(part, payloads, first_offset, marks) AS batch
-        FROM (
-            SELECT part, ARRAY_AGG(payload) AS payloads, MIN(record_offset) AS first_offset,
-                ARRAY_AGG(NULLIF(
-                    (EXTRACT(EPOCH FROM taken_at) * 1000 + EXTRACT(MILLISECOND FROM taken_at)) * {_OFFSETS}
-                        + MOD(record_offset, {_OFFSETS}),
-                    -9000000000000000000
-                )) AS marks
-            FROM TABLE(TUMBLE(TABLE {telemetry}, DESCRIPTOR(processed_at), INTERVAL '{tick_ms / 1000:.3f}' SECOND))
-            GROUP BY part, window_start, window_end
-        )
-    """)  # noqa: S608 - built from our own integers and names
-    # PyFlink's own conversion of a table with arrays fails (ClassCastException to ArrayType); explicit types do not.
-    stream = tables.to_data_stream(rows)._j_data_stream  # noqa: SLF001 - the Java stream is not public
-    stream.getTransformation().setOutputType(Types.ROW([Types.INT(), ROW_TYPE]).get_java_type_info())
-    return keyed_in_jvm(DataStream(stream), ROW_TYPE)
-
-
-def unmarked(first_offset: int, marks: Sequence[int]) -> tuple[Integers, Integers]:
-    """Return offsets and times taken of the records of a row."""
-    both = np.array(marks, dtype=np.int64)
-    return first_offset + (both - first_offset) % _OFFSETS, both // _OFFSETS
+    gateway = get_gateway()
+    keys = shard_keys(partitions)
+    java_keys = gateway.new_array(gateway.jvm.int, len(keys))
+    for partition, key in enumerate(keys):
+        java_keys[partition] = key
+    operator = java_class("GatherRecords")(java_keys, tick_ms)
+    row_type = Types.ROW([Types.INT(), ROW_TYPE]).get_java_type_info()
+    rows = records._j_data_stream.transform("gather", row_type, operator).uid("gather")  # noqa: SLF001 - not public
+    return keyed_in_jvm(DataStream(rows), ROW_TYPE)
 
 
 def keyed_in_jvm(pairs: DataStream, value_type: TypeInformation) -> KeyedStream:
@@ -70,3 +42,15 @@ def keyed_in_jvm(pairs: DataStream, value_type: TypeInformation) -> KeyedStream:
     stream = pairs._j_data_stream  # noqa: SLF001 - the Java stream is not public
     key_type = Types.ROW([Types.INT()]).get_java_type_info()
     return KeyedStream(stream.keyBy(get_gateway().jvm.KeyByKeySelector(), key_type), value_type, pairs)
+
+
+def java_class(name: str) -> JavaClass:
+    """Return one of our own Java classes (`operators/java`). Raises LookupError if Flink lacks their archive."""
+    found = getattr(getattr(get_gateway().jvm, _PACKAGE), name)
+    if not isinstance(found, JavaClass):
+        problem = (
+            "Flink lacks the archive llm-sentinel-operators.jar: put it into the lib folder of every Flink process "
+            "(`make setup` builds it in .sentinel/lib/connectors)"
+        )
+        raise LookupError(problem)  # noqa: TRY004 - a name that py4j does not find is a package
+    return found

@@ -45,17 +45,35 @@ _METRIC_HAS_NAME: Final = {
 def json_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a published record; raises KeyError for a name that is not published."""
     kind = PUBLISHED[name]
-    (reference,), parts = msgspec.json.schema_components([kind], schema_hook=_anything, ref_template="#/$defs/{name}")
+    schema = schema_of(kind, name)
+    if kind is not TelemetryEvent:
+        return schema
+    parts = schema.pop("$defs")
+    return schema | _METRIC_HAS_NAME | {"$defs": parts}
+
+
+def schema_of(kind: type[Struct], name: str, **types: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a struct under its published name.
+
+    `types` say of fields, wherever they are, of which types the items of their lists really are: a field may be
+    declared wider than what is accepted from outside.
+    """
+    (reference, *items), parts = msgspec.json.schema_components(
+        [kind, *types.values()], schema_hook=_anything, ref_template="#/$defs/{name}"
+    )
     root = parts.pop(reference["$ref"].rsplit("/", 1)[-1])
-    schema = {"$schema": _DIALECT, "$id": f"urn:llm-sentinel:schema:{name}:1.0", **root}
-    if kind is TelemetryEvent:
-        schema |= _METRIC_HAS_NAME
-    return cast("dict[str, Any]", _with_clean_texts(schema | {"$defs": parts}))
+    for field, schema in zip(types, items, strict=True):
+        for part in (root, *parts.values()):
+            if field in part.get("properties", {}):
+                # What is in force without a list is said in words, where the field is described.
+                part["properties"][field] = {"type": "array", "items": schema}
+    whole = {"$schema": _DIALECT, "$id": f"urn:llm-sentinel:schema:{name}:1.0", **root, "$defs": parts}
+    return cast("dict[str, Any]", _with_clean_texts(whole))
 
 
-def json_schema_file(name: str) -> str:
-    """Return the text of `published/<name>.schema.json`."""
-    return json.dumps(json_schema(name), indent=2, ensure_ascii=False) + "\n"
+def schema_text(schema: dict[str, Any]) -> str:
+    """Return a schema as the text of its published file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _anything(kind: type) -> dict[str, Any]:

@@ -40,7 +40,15 @@ def send(
     stack: Stack, events: Sequence[TelemetryEvent] = EVENTS, *, end_at_ms: int | None = END_AT_MS, beat_ms: int = 1_000
 ) -> None:
     """Produce events keyed as the contract says, heartbeats now and then in every partition, and one at the end."""
-    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 5})
+    # Idempotent, so that what is sent again after a fault of the broker stays in order.
+    producer = Producer(
+        {
+            "bootstrap.servers": stack.bootstrap_servers,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "enable.idempotence": True,
+        }
+    )
     beats = 0
     for event in events:
         at_ms = to_at_ms(event.timestamp)

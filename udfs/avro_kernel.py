@@ -1,159 +1,171 @@
-"""Avro kernel: a batch of Avro telemetry becomes MessagePack, which msgspec decodes and validates as fast as JSON.
+"""Avro kernel: a batch of telemetry in Avro becomes columns, without an object for each event.
 
-The kernel follows a program (`udfs/avro_program.py`) and copies values; it judges nothing. A record with anything odd
-in it (a byte too many, a length beyond its end, a number that is not finite, one longer than need be) it gives up, and
-`schemas.avro` decides what to say of it.
+The kernel follows a program (`udfs/telemetry_program.py`). A record with anything odd in it (a byte too many, a length
+beyond its end, a value outside its limits) it gives up, and `schemas.avro` decides what that record is. So the kernel
+never says that a record is bad, and what it reads is exactly what the codec would have read.
 """
 
-import numpy as np
+import math
 
-from udfs.avro_program import (
-    AT_MS,
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.telemetry import EARLIEST_AT_MS, LATEST_AT_MS
+from udfs.json_kernel import GIVEN_UP, behind_object, choice_of
+from udfs.kernels import Floats, Integers, kernel
+from udfs.telemetry_program import (
     BEHIND,
     BOOLEAN,
-    COLUMN,
-    CONTROLS,
-    DOUBLE,
-    END,
-    ENDS,
+    CHOICE,
+    COUNT,
+    INSIDE,
     INSTANT,
     KIND,
-    LONG,
-    NAME_FROM,
-    NAME_TO,
+    LEAST,
     NULLABLE,
+    NUMBER,
     OBJECT,
-    RECORD,
+    SCOPE,
+    SLOT,
     TEXT,
+    TEXTS_BY_NAME,
     Octets,
 )
-from udfs.instant_text import FIRST_AT_MS, LAST_AT_MS, write_instant
-from udfs.kernels import Integers, kernel
 
-_DEPTH_MAX = 8
 _LONG_BYTES_MAX = 9
-_GIVEN_UP = -1
+_MAP_ENTRIES_MAX = 1 << 20
+_EARLIEST_AT_MS, _LATEST_AT_MS = EARLIEST_AT_MS, LATEST_AT_MS
 
 
 @kernel
-def to_msgpack(source: Octets, edges: Integers, rows: Integers, names: Octets, target: Octets, told: Integers) -> None:
-    """Write the records that lie between neighbouring `edges` of `source` to `target`, and a row of `told` for each.
+def read_avro_events(
+    source: Octets,
+    starts: Integers,
+    ends: Integers,
+    fields: Integers,
+    limits: Floats,
+    names: Octets,
+    choices: Integers,
+    at_ms: Integers,
+    numbers: Floats,
+    codes: Integers,
+    texts: Integers,
+) -> None:
+    """Read the records that lie between `starts` and `ends` in `source`, which ends with a zero byte.
 
-    A record begins in `target` where the one before it ended; one that was given up takes nothing.
+    For each it writes the event time to `at_ms`, `GIVEN_UP` if it gave up; numbers, NaN where there are none; the
+    numbers of choices, -1 for none; and where texts lie. All but `at_ms` must be NaN, -1 and 0 before.
     """
-    ends = 0
-    for number in range(edges.shape[0] - 1):
-        told[number, :] = 0
-        at = _record(source, edges[number], edges[number + 1], rows, names, target, ends, told[number])
-        if at == _GIVEN_UP:
-            told[number, :] = 0
-            told[number, AT_MS] = _GIVEN_UP
-        else:
-            ends = at
-        told[number, ENDS] = ends
+    bits = np.empty(1, dtype=np.uint64)
+    for number in range(starts.shape[0]):
+        at_ms[number] = _event(
+            source,
+            starts[number],
+            ends[number],
+            fields,
+            limits,
+            names,
+            choices,
+            numbers[number],
+            codes[number],
+            texts[number],
+            bits,
+        )
 
 
 @kernel
-def _record(
+def _event(
     source: Octets,
     at: int,
     end: int,
-    rows: Integers,
+    fields: Integers,
+    limits: Floats,
     names: Octets,
-    target: Octets,
-    to: int,
-    told: Integers,
+    choices: Integers,
+    numbers: Floats,
+    codes: Integers,
+    texts: Integers,
+    bits: NDArray[np.uint64],
 ) -> int:
-    """Return where the MessagePack of one record ends, `_GIVEN_UP` if there is anything odd about it."""
-    # Maps are written before it is known how many fields of theirs are there.
-    heads = np.empty(_DEPTH_MAX, dtype=np.int64)
-    counts = np.empty(_DEPTH_MAX, dtype=np.int64)
-    depth = -1
-    least = 255
-    row = 0
-    while row < rows.shape[0]:
-        kind = rows[row, KIND]
-        if kind == END:
-            target[heads[depth]] = counts[depth]
-            depth -= 1
-            row += 1
-            continue
-        if rows[row, NULLABLE]:
+    """Read one record and return its event time, `GIVEN_UP` if there is anything odd about it."""
+    moment = GIVEN_UP
+    number = bits.view(np.float64)
+    field = 0
+    while field < fields.shape[0]:
+        kind, slot, limit = fields[field, KIND], fields[field, SLOT], limits[field]
+        if fields[field, NULLABLE]:
             if at >= end:
-                return _GIVEN_UP
+                return GIVEN_UP
             branch = source[at]
             at += 1
             if branch == 0:
-                row = rows[row, BEHIND] if kind == RECORD else row + 1
+                field = fields[field, BEHIND]
                 continue
             if branch != 2:
-                return _GIVEN_UP
-        if kind == OBJECT:
-            size, at = _long(source, at, end)
-            if at == _GIVEN_UP or size < 0 or size > end - at:
-                return _GIVEN_UP
-            column = rows[row, COLUMN]
-            told[column], told[column + 1] = at, at + size
-            at += size
-            row += 1
-            continue
-        if depth >= 0:
-            counts[depth] += 1
-            start = rows[row, NAME_FROM]
-            size = rows[row, NAME_TO] - start
-            _copy(names, start, target, to, size)
-            to += size
-        if kind == RECORD:
-            depth += 1
-            # map 16: no record has more fields.
-            target[to], target[to + 1] = 0xDE, 0
-            heads[depth] = to + 2
-            counts[depth] = 0
-            to += 3
-        elif kind == INSTANT:
-            value, at = _long(source, at, end)
-            if value < FIRST_AT_MS or value > LAST_AT_MS:
-                return _GIVEN_UP
-            told[AT_MS] = value
-            to = write_instant(target, to, value)
-        elif kind == TEXT:
-            at, to, smallest = _text(source, at, end, target, to)
-            least = min(least, smallest)
-        elif kind == LONG:
-            value, at = _long(source, at, end)
-            target[to] = 0xD3
+                return GIVEN_UP
+        if kind in (TEXT, CHOICE, OBJECT):
+            size, start = _long(source, at, end)
+            if start == GIVEN_UP or size < 0 or size > end - start:
+                return GIVEN_UP
+            at = start + size
+            if kind == TEXT:
+                # Only what tells events apart has a limit, and no control characters.
+                length = _characters(source, start, at, 0x20 if limit < math.inf else 0)
+                if length < fields[field, LEAST] or length > limit:
+                    return GIVEN_UP
+                if slot >= 0:
+                    texts[slot, 0], texts[slot, 1] = start, at
+            elif kind == CHOICE:
+                choice = choice_of(source, start, at, names, choices, fields[field, INSIDE])
+                if choice == GIVEN_UP:
+                    return GIVEN_UP
+                codes[slot] = choice
+            elif behind_object(source, start, False) != at:
+                return GIVEN_UP
+        elif kind == NUMBER:
+            if end - at < 8:
+                return GIVEN_UP
+            word = np.uint64(0)
             for place in range(8):
-                target[to + 1 + place] = (value >> (56 - 8 * place)) & 0xFF
-            to += 9
-        elif kind == DOUBLE:
-            # An exponent of ones is an infinity or NaN.
-            if end - at < 8 or (source[at + 7] & 0x7F == 0x7F and source[at + 6] & 0xF0 == 0xF0):
-                return _GIVEN_UP
-            target[to] = 0xCB
-            for place in range(8):
-                target[to + 1 + place] = source[at + 7 - place]
+                word |= np.uint64(source[at + place]) << np.uint64(8 * place)
+            bits[0] = word
+            value = number[0]
             at += 8
-            to += 9
+            if not math.isfinite(value) or (limit < math.inf and not 0.0 <= value <= limit):
+                return GIVEN_UP
+            if slot >= 0:
+                numbers[slot] = value
+        elif kind in (COUNT, INSTANT):
+            whole, at = _long(source, at, end)
+            if at == GIVEN_UP:
+                return GIVEN_UP
+            if kind == COUNT:
+                if whole < 0 or whole > limit:
+                    return GIVEN_UP
+                if slot >= 0:
+                    numbers[slot] = whole
+            elif _EARLIEST_AT_MS <= whole < _LATEST_AT_MS:
+                moment = whole
+            else:
+                return GIVEN_UP
         elif kind == BOOLEAN:
             if at >= end or source[at] > 1:
-                return _GIVEN_UP
-            target[to] = 0xC2 + source[at]
+                return GIVEN_UP
             at += 1
-            to += 1
-        else:
-            at, to = _map(source, at, end, target, to)
-        if at == _GIVEN_UP:
-            return _GIVEN_UP
-        row += 1
-    told[CONTROLS] = int(least < 0x20)
-    return to if at == end else _GIVEN_UP
+        elif kind == TEXTS_BY_NAME:
+            at = _behind_map(source, at, end)
+            if at == GIVEN_UP:
+                return GIVEN_UP
+        elif kind != SCOPE:
+            return GIVEN_UP
+        field += 1
+    return moment if at == end else GIVEN_UP
 
 
 @kernel
 def _long(source: Octets, at: int, end: int) -> tuple[int, int]:
-    """Return a whole number and what is behind it, `_GIVEN_UP` if it does not end or has more than 62 bits."""
-    value = 0
-    shift = 0
+    """Return a whole number and what is behind it, `GIVEN_UP` if it does not end or has more than 62 bits."""
+    value, shift = 0, 0
     while at < end and shift < 7 * _LONG_BYTES_MAX:
         # A plain int() would be unsigned.
         octet: int = np.int64(source[at])  # type: ignore[assignment]
@@ -162,67 +174,70 @@ def _long(source: Octets, at: int, end: int) -> tuple[int, int]:
         if octet < 0x80:
             return (value >> 1) ^ -(value & 1), at
         shift += 7
-    return 0, _GIVEN_UP
+    return 0, GIVEN_UP
 
 
 @kernel
-def _text(source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[int, int, int]:
-    """Copy a text; return what is behind it, where its copy ends, and the smallest byte in it."""
-    size, at = _long(source, at, end)
-    if at == _GIVEN_UP or size < 0 or size > end - at:
-        return _GIVEN_UP, to, 255
-    if size < 0x20:
-        target[to] = 0xA0 | size
-        to += 1
-    elif size < 0x100:
-        target[to], target[to + 1] = 0xD9, size
-        to += 2
-    else:
-        target[to], target[to + 1], target[to + 2] = 0xDB, size >> 24, (size >> 16) & 0xFF
-        target[to + 3], target[to + 4] = (size >> 8) & 0xFF, size & 0xFF
-        to += 5
-    return at + size, to + size, _copy(source, at, target, to, size)
-
-
-@kernel
-def _copy(source: Octets, at: int, target: Octets, to: int, size: int) -> int:
-    """Copy bytes; return the smallest of them."""
-    least = np.uint8(255)
-    # Indices that cannot be negative need no look at the length: these two loops are most of the kernel's time.
-    first, start = np.uint64(at), np.uint64(to)
-    for place in range(np.uint64(size)):
+def _characters(source: Octets, start: int, end: int, least: int) -> int:
+    """Return how many characters a text of UTF-8 has; -1 if it is none, or has one below `least`."""
+    smallest, largest = np.uint8(0xFF), np.uint8(0)
+    # Indices that cannot be negative need no look at the length: this loop is most of the kernel's time.
+    first = np.uint64(start)
+    for place in range(np.uint64(end - start)):
         octet = source[first + place]
-        target[start + place] = octet
-        least = min(least, octet)
-    return np.int64(least)  # type: ignore[return-value]
+        smallest = min(smallest, octet)
+        largest = max(largest, octet)
+    if smallest < least:
+        return -1
+    return end - start if largest < 0x80 else _utf8_characters(source, start, end)
 
 
 @kernel
-def _map(source: Octets, at: int, end: int, target: Octets, to: int) -> tuple[int, int]:
-    """Copy a map of texts; return what is behind it and where its copy ends."""
-    head = to
-    to += 5
-    total = 0
+def _utf8_characters(source: Octets, at: int, end: int) -> int:
+    """Return how many characters a text of UTF-8 (RFC 3629) has, -1 if it is none."""
+    count = 0
+    while at < end:
+        lead: int = np.int64(source[at])  # type: ignore[assignment]
+        more, low, high = 0, 0x80, 0xBF
+        if lead >= 0x80:
+            if lead < 0xC2 or lead > 0xF4:
+                return -1
+            more = 1 if lead < 0xE0 else (2 if lead < 0xF0 else 3)
+            # No longer than need be, no surrogates, nothing beyond the last character.
+            if lead == 0xE0:
+                low = 0xA0
+            elif lead == 0xED:
+                high = 0x9F
+            elif lead == 0xF0:
+                low = 0x90
+            elif lead == 0xF4:
+                high = 0x8F
+        if more >= end - at:
+            return -1
+        for place in range(at + 1, at + 1 + more):
+            if source[place] < low or source[place] > high:
+                return -1
+            low, high = 0x80, 0xBF
+        at += 1 + more
+        count += 1
+    return count
+
+
+@kernel
+def _behind_map(source: Octets, at: int, end: int) -> int:
+    """Return what is behind a map of texts, `GIVEN_UP` if none stands here."""
     while True:
         count, at = _long(source, at, end)
-        if at == _GIVEN_UP:
-            return _GIVEN_UP, to
-        if count == 0:
-            break
+        if at == GIVEN_UP or count == 0:
+            return at
         if count < 0:
             # A negative count says that the size of the block in bytes follows.
             count = -count
             _, at = _long(source, at, end)
-            if at == _GIVEN_UP:
-                return _GIVEN_UP, to
-        if count > end - at:
-            return _GIVEN_UP, to
+        if at == GIVEN_UP or count > _MAP_ENTRIES_MAX:
+            return GIVEN_UP
         for _ in range(2 * count):
-            at, to, _ = _text(source, at, end, target, to)
-            if at == _GIVEN_UP:
-                return _GIVEN_UP, to
-        total += count
-    target[head] = 0xDF
-    for place in range(4):
-        target[head + 1 + place] = (total >> (24 - 8 * place)) & 0xFF
-    return at, to
+            size, at = _long(source, at, end)
+            if at == GIVEN_UP or size < 0 or size > end - at or _characters(source, at, at + size, 0) < 0:
+                return GIVEN_UP
+            at += size

@@ -6,7 +6,7 @@ nothing.) So the same records give the same anomalies, however they are cut into
 stored and read again in between.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from udfs.journal import Journal
 from udfs.key_table import KeyTable
 from udfs.moved import Part, added
 from udfs.recent_ids import RecentIds
+from udfs.record_block import RecordBlock
 from udfs.rules.anomaly import of_event_rule
 from udfs.rules.predicate import Columns
 from udfs.rules.watch import Hit, RuleWatch
@@ -91,27 +92,20 @@ class ShardDetection:
         rules = self._call_rules.stored_bytes + self._user_rules.stored_bytes
         return self._calls.state.stored_bytes + self._users.state.stored_bytes + self._windows.stored_bytes + rules
 
-    def on_records(
-        self,
-        payloads: Sequence[bytes | None],
-        offsets: Sequence[int] | Integers,
-        taken_at_ms: Sequence[int] | Integers | None = None,
-    ) -> Findings:
-        """Take records in offset order and return what was found; `taken_at_ms` is when the broker took each."""
+    def on_records(self, records: RecordBlock) -> Findings:
+        """Take records in offset order and return what was found."""
         findings = Findings()
         if self._control.version != self._control_version:
             self._take_control()
         before_ms = self.watermark_ms
         shared: list[SharedWindow] = []
         intake = take(
-            payloads,
-            offsets,
+            records,
             topic=self._settings.telemetry_topic,
             partition=self._partition,
             newest_at_ms=self._newest_at_ms,
             bound_ms=self._settings.bound_ms,
             telemetry_format=self._settings.telemetry_format,
-            taken_at_ms=taken_at_ms,
             future_max_ms=self._settings.future_max_ms,
             recent=self._recent,
         )
@@ -119,7 +113,7 @@ class ShardDetection:
         findings.dead_letters = intake.dead_letters
         findings.repeats = intake.repeats
         findings.late = [
-            (f"{self._settings.telemetry_topic}-{self._partition}-{offsets[i]}", payloads[i] or b"")
+            (f"{self._settings.telemetry_topic}-{self._partition}-{records.offsets[i]}", records.payload(i))
             for i in intake.late
         ]
         if len(intake.calls):

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
+from schemas.avro import decode_event_avro
 from schemas.codec import decode_timed_event
 from schemas.refusal import DecodeError
 from schemas.telemetry import EVENT_BYTES_MAX, EventType, Status, TelemetryEvent
+from schemas.time import to_at_ms
+from udfs.avro_kernel import read_avro_events
 from udfs.json_kernel import GIVEN_UP, read_events
-from udfs.json_program import (
+from udfs.kernels import Floats, Integers
+from udfs.record_block import RecordBlock
+from udfs.telemetry_program import (
     APPLICATION,
     CODES,
     EVENT_TYPE,
@@ -24,10 +29,11 @@ from udfs.json_program import (
     TEXTS,
     USER,
     Octets,
-    telemetry_json_program,
+    telemetry_program,
 )
-from udfs.kernels import Floats, Integers
-from udfs.telemetry_records import TelemetryFormat, prepare
+
+TelemetryFormat = Literal["json", "avro"]
+"""How the records of a telemetry topic are written."""
 
 TYPES: Final = tuple(EventType)
 STATUSES: Final = tuple(Status)
@@ -40,13 +46,13 @@ class EventColumns(msgspec.Struct):
     at_ms: Integers
     """Event times; `GIVEN_UP` for what is no event."""
     numbers: Floats
-    """float64[n, 5], NaN where missing: see `udfs.json_program.NUMBERS`."""
+    """float64[n, 5], NaN where missing: see `udfs.telemetry_program.NUMBERS`."""
     codes: Integers
     """int64[n, 2]: number of event type and status, -1 where missing."""
     source: Octets
     texts: Integers
-    """int64[n, 9, 2]: begin and end in `source` of each of `udfs.json_program.TEXTS`; 0 and 0 where missing. Of records
-    in `decoded` only those that keys are made of."""
+    """int64[n, 9, 2]: begin and end in `source` of each of `udfs.telemetry_program.TEXTS`; 0 and 0 where missing. Of
+    records in `decoded` only those that keys are made of."""
     decode: Callable[[int], tuple[TelemetryEvent, int]]
     """Return the event of a position and its time."""
     decoded: dict[int, TelemetryEvent]
@@ -67,29 +73,21 @@ class EventColumns(msgspec.Struct):
         return self.source[start:end].tobytes().decode() if end else None
 
 
-def read_columns(payloads: Sequence[bytes | None], telemetry_format: TelemetryFormat) -> EventColumns:
+def read_columns(records: RecordBlock, telemetry_format: TelemetryFormat) -> EventColumns:
     """Return the columns of records; nothing is raised for bad ones."""
     if telemetry_format == "json":
-        return _from_json(payloads)
-    records, decode = prepare(payloads, telemetry_format)
-    columns = _empty(len(payloads), b"\0", lambda position: decode(records[position]))
-    _decode(columns, range(len(payloads)))
-    return columns
+        return _from_json(records)
+    return _from_avro(records)
 
 
-def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
-    # What is too large is not even looked at; nothing is a record of length 0, which is given up.
-    sound = [payload if payload and len(payload) <= EVENT_BYTES_MAX else b"" for payload in payloads]
-    source = b"\0" + b"\0".join(sound) + b"\0"
-    ends = np.fromiter(accumulate(map(len, sound)), dtype=np.int64, count=len(sound)) + np.arange(1, len(sound) + 1)
-    starts = np.concatenate([[1], ends[:-1] + 1])[: len(sound)]
-    columns = _empty(len(sound), source, lambda position: decode_timed_event(payloads[position]))
-    inexact = np.zeros((len(sound), len(NUMBERS), 2), dtype=np.int64)
-    program = telemetry_json_program()
+def _from_json(records: RecordBlock) -> EventColumns:
+    columns = _empty(len(records), records.source, lambda position: decode_timed_event(records.payload(position)))
+    inexact = np.zeros((len(records), len(NUMBERS), 2), dtype=np.int64)
+    program = telemetry_program()
     read_events(
         columns.source,
-        starts,
-        ends,
+        records.starts,
+        _sound_ends(records),
         *program,
         columns.at_ms,
         columns.numbers,
@@ -99,10 +97,39 @@ def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
     )
     for position, column in np.argwhere(inexact[:, :, 1]).tolist():
         start, end = inexact[position, column].tolist()
-        number = float(source[start:end])
+        number = float(columns.source[start:end].tobytes())
         columns.numbers[position, column] = number
         if number > NUMBER_LIMITS[column]:
             columns.at_ms[position] = GIVEN_UP
+    return _completed(columns)
+
+
+def _from_avro(records: RecordBlock) -> EventColumns:
+    columns = _empty(len(records), records.source, lambda position: _decode_avro(records.payload(position)))
+    program = telemetry_program()
+    read_avro_events(
+        columns.source,
+        records.starts,
+        _sound_ends(records),
+        program.fields,
+        program.limits,
+        program.names,
+        program.choices,
+        columns.at_ms,
+        columns.numbers,
+        columns.codes,
+        columns.texts,
+    )
+    return _completed(columns)
+
+
+def _sound_ends(records: RecordBlock) -> Integers:
+    """Return the ends of records; what is too large is not even looked at: of no length, it is given up."""
+    return np.where(records.ends - records.starts <= EVENT_BYTES_MAX, records.ends, records.starts)
+
+
+def _completed(columns: EventColumns) -> EventColumns:
+    """Fill in what the kernel gave up."""
     # A metric may lack its name, which the kernel does not look for; heartbeats are few.
     columns.at_ms[columns.codes[:, EVENT_TYPE] == _METRIC] = GIVEN_UP
     given_up = np.flatnonzero(columns.at_ms == GIVEN_UP).tolist()
@@ -111,12 +138,17 @@ def _from_json(payloads: Sequence[bytes | None]) -> EventColumns:
     return columns
 
 
-def _empty(count: int, source: bytes, decode: Callable[[int], tuple[TelemetryEvent, int]]) -> EventColumns:
+def _decode_avro(payload: bytes) -> tuple[TelemetryEvent, int]:
+    event = decode_event_avro(payload)
+    return event, to_at_ms(event.timestamp)
+
+
+def _empty(count: int, source: Octets, decode: Callable[[int], tuple[TelemetryEvent, int]]) -> EventColumns:
     return EventColumns(
         at_ms=np.full(count, GIVEN_UP),
         numbers=np.full((count, len(NUMBERS)), np.nan),
         codes=np.full((count, len(CODES)), -1),
-        source=np.frombuffer(source, dtype=np.uint8),
+        source=source,
         texts=np.zeros((count, len(TEXTS), 2), dtype=np.int64),
         decode=decode,
         decoded={},
@@ -161,6 +193,6 @@ _TEXTS: Final[tuple[Callable[[TelemetryEvent], str | None], ...]] = (
     lambda event: event.data.guardrail.verdict if event.data.guardrail is not None else None,
     lambda event: event.event_id,
 )
-"""How to find the texts of `udfs.json_program.TEXTS` in an event."""
+"""How to find the texts of `udfs.telemetry_program.TEXTS` in an event."""
 _TYPE_NUMBERS = {each: number for number, each in enumerate(TYPES)}
 _STATUS_NUMBERS: dict[Status | None, int] = {None: -1} | {each: number for number, each in enumerate(STATUSES)}

@@ -1,7 +1,6 @@
 """Intake: records of one partition become calls in columns; what cannot be accepted or is late is set aside."""
 
 from base64 import b64encode
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,8 +12,11 @@ from schemas.refusal import DecodeError
 from schemas.telemetry import EventType, Status, TelemetryEvent
 from schemas.time import from_at_ms
 from udfs.entity import SEPARATOR, UNKNOWN
-from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
-from udfs.json_program import (
+from udfs.event_columns import STATUSES, TYPES, EventColumns, TelemetryFormat, read_columns
+from udfs.kernels import Floats, Integers, kernel
+from udfs.recent_ids import RecentIds
+from udfs.record_block import RecordBlock
+from udfs.telemetry_program import (
     APPLICATION,
     ERROR_TYPE,
     EVENT_ID,
@@ -28,15 +30,13 @@ from udfs.json_program import (
     USER,
     Octets,
 )
-from udfs.kernels import Floats, Integers, kernel
-from udfs.recent_ids import RecentIds
-from udfs.telemetry_records import TelemetryFormat
 
 DEFAULT_TENANT: Final = "default"
 _ERROR: Final = TYPES.index(EventType.ERROR)
 _DETECTED: Final = (TYPES.index(EventType.RESPONSE), _ERROR)
 _FAILED: Final = (STATUSES.index(Status.ERROR), STATUSES.index(Status.TIMEOUT))
-_UNKNOWN_AT_MS: Final = -1
+_ANY_MS: Final = 1 << 62
+"""How far ahead an event may be where nothing guards against the future."""
 _TIMES: Final = 2
 """Columns of values, the first ones, that are times."""
 _REFUSED, _AHEAD, _LATE, _TAKEN, _REPEATED = range(5)
@@ -118,37 +118,34 @@ class Intake(Struct, frozen=True):
 
 
 def take(
-    payloads: Sequence[bytes | None],
-    offsets: Sequence[int] | Integers,
+    records: RecordBlock,
     *,
     topic: str,
     partition: int,
     newest_at_ms: int,
     bound_ms: int,
     telemetry_format: TelemetryFormat = "json",
-    taken_at_ms: Sequence[int] | Integers | None = None,
     future_max_ms: int | None = None,
     recent: RecentIds | None = None,
 ) -> Intake:
     """Decode records in offset order. An event `bound_ms` or more behind the newest before it is late.
 
-    `taken_at_ms` says of each record when the broker took it, negative where that is not known. An event that would
-    move event time more than `future_max_ms` beyond that is refused; without one of the two, none is. With `recent`,
-    which is changed, an event whose id was there before is left out.
+    An event that would move event time more than `future_max_ms` beyond the time at which the broker took its record is
+    refused; without one of the two, none is. With `recent`, which is changed, an event whose id was there before is
+    left out.
     """
-    columns = read_columns(payloads, telemetry_format)
-    is_guarded = taken_at_ms is not None and future_max_ms is not None
-    taken = np.asarray(taken_at_ms if is_guarded else np.full(len(payloads), _UNKNOWN_AT_MS), dtype=np.int64)
-    verdicts = np.empty(len(payloads), dtype=np.int64)
-    newest = _judge(columns.at_ms, taken, newest_at_ms, bound_ms, future_max_ms or 0, verdicts)
+    columns = read_columns(records, telemetry_format)
+    ahead_ms = _ANY_MS if future_max_ms is None else future_max_ms
+    verdicts = np.empty(len(records), dtype=np.int64)
+    newest = _judge(columns.at_ms, records.taken_at_ms, newest_at_ms, bound_ms, ahead_ms, verdicts)
 
     def refuse(position: int) -> DeadLetter:
         error = columns.refused.get(position)
         if error is None:
             detail = f"timestamp: more than {future_max_ms} ms after the broker took the record"
             error = DecodeError(RejectReason.OUT_OF_RANGE, detail)
-        moment = _UNKNOWN_AT_MS if taken_at_ms is None else int(taken_at_ms[position])
-        return _dead_letter(payloads[position], error, topic, partition, int(offsets[position]), moment)
+        moment, offset = int(records.taken_at_ms[position]), int(records.offsets[position])
+        return _dead_letter(records.payload(position), error, topic, partition, offset, moment)
 
     repeats = 0
     if recent is not None:
@@ -194,9 +191,8 @@ def _leave_out_repeats(columns: EventColumns, recent: RecentIds, verdicts: Integ
 
 
 def _dead_letter(
-    payload: bytes | None, error: DecodeError, topic: str, partition: int, offset: int, taken_at_ms: int
+    content: bytes, error: DecodeError, topic: str, partition: int, offset: int, taken_at_ms: int
 ) -> DeadLetter:
-    content = payload or b""
     return DeadLetter(
         dead_letter_id=f"{topic}-{partition}-{offset}",
         reason=error.reason,

@@ -1,14 +1,15 @@
 """JSON kernel: a batch of telemetry in JSON becomes columns, without an object for each event.
 
-The kernel follows a program (`udfs/json_program.py`). It reads what is plain: ASCII without escapes, fields that the
-schema knows, each once, values within their limits. Whatever is not, it gives up, and `schemas.codec` decides what that
-record is: an event after all, or why it is none. So the kernel never says that a record is bad, and what it reads is
-exactly what the codec would have read.
+The kernel follows a program (`udfs/telemetry_program.py`). It reads what is plain: ASCII without escapes, fields that
+the schema knows, each once, values within their limits. Whatever is not, it gives up, and `schemas.codec` decides what
+that record is: an event after all, or why it is none. So the kernel never says that a record is bad, and what it reads
+is exactly what the codec would have read.
 """
 
 import numpy as np
 
-from udfs.json_program import (
+from udfs.kernels import Floats, Integers, kernel
+from udfs.telemetry_program import (
     BIT,
     BOOLEAN,
     BUCKETS,
@@ -26,12 +27,13 @@ from udfs.json_program import (
     SCOPE,
     SLOT,
     TEXT,
+    TEXTS_BY_NAME,
     Octets,
 )
-from udfs.kernels import Floats, Integers, kernel
 
 GIVEN_UP = -1
 _DEPTH_MAX = 8
+_CONTAINERS_MAX = 32
 _EXACT_MAX = 1 << 53
 _DIGITS_MAX = 18
 _NUMBER_BYTES_MAX = 40
@@ -44,7 +46,7 @@ _SPACE = np.array([octet in b" \t\r\n" for octet in range(256)], dtype=np.bool_)
 
 _ONE = np.uint64(1)
 _QUOTE, _COMMA, _COLON, _DOT, _ZERO, _NINE = 0x22, 0x2C, 0x3A, 0x2E, 0x30, 0x39
-_OPEN, _CLOSE = 0x7B, 0x7D
+_OPEN, _CLOSE, _OPEN_ARRAY, _CLOSE_ARRAY, _MINUS = 0x7B, 0x7D, 0x5B, 0x5D, 0x2D
 _DAYS_BEFORE = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334], dtype=np.int64)
 _DAYS_IN = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 _DAYS_TO_2000 = 10_957
@@ -171,14 +173,14 @@ def _event(
             elif kind == CHOICE:
                 at = _text(source, at)
                 if at != GIVEN_UP:
-                    choice = _choice(source, start + 1, at - 1, names, choices, fields[field, INSIDE])
+                    choice = choice_of(source, start + 1, at - 1, names, choices, fields[field, INSIDE])
                     if choice == GIVEN_UP:
                         return GIVEN_UP
                     codes[slot] = choice
             elif kind == INSTANT:
                 moment, at = _instant(source, at)
             else:
-                return GIVEN_UP
+                at = behind_object(source, at, kind == TEXTS_BY_NAME)
             if at == GIVEN_UP:
                 return GIVEN_UP
             at = _behind_space(source, at)
@@ -275,7 +277,7 @@ def _text(source: Octets, at: int) -> int:
 
 
 @kernel
-def _choice(source: Octets, start: int, end: int, names: Octets, choices: Integers, first: int) -> int:
+def choice_of(source: Octets, start: int, end: int, names: Octets, choices: Integers, first: int) -> int:
     """Return the number of a text among the choices of a field."""
     choice = first
     while choices[choice, 1] > 0:
@@ -283,6 +285,64 @@ def _choice(source: Octets, start: int, end: int, names: Octets, choices: Intege
             return choice - first
         choice += 1
     return GIVEN_UP
+
+
+@kernel
+def behind_object(source: Octets, at: int, only_texts: bool) -> int:  # noqa: FBT001 - kernels are called by position
+    """Return what is behind an object, with nothing but plain values in it, `GIVEN_UP` if none stands here."""
+    if source[at] != _OPEN:
+        return GIVEN_UP
+    # One bit for each container that is open, the innermost last: 1 for an object, 0 for an array.
+    containers, depth = 1, 1
+    at = _behind_space(source, at + 1)
+    is_first = True
+    while True:
+        if not is_first or source[at] != (_CLOSE if containers & 1 else _CLOSE_ARRAY):
+            if containers & 1:
+                at = _text(source, at)
+                if at == GIVEN_UP:
+                    return GIVEN_UP
+                at = _behind_space(source, at)
+                if source[at] != _COLON:
+                    return GIVEN_UP
+                at = _behind_space(source, at + 1)
+            octet = source[at]
+            if octet == _QUOTE:
+                at = _text(source, at)
+            elif only_texts:
+                return GIVEN_UP
+            elif octet in (_OPEN, _OPEN_ARRAY):
+                if depth == _CONTAINERS_MAX:
+                    return GIVEN_UP
+                containers = 2 * containers + (1 if octet == _OPEN else 0)
+                depth += 1
+                at = _behind_space(source, at + 1)
+                is_first = True
+                continue
+            elif octet == 0x74:
+                at = _word(source, at, b"true")
+            elif octet == 0x66:
+                at = _word(source, at, b"false")
+            elif octet == 0x6E:
+                at = _word(source, at, b"null")
+            else:
+                _, at, _, is_exact = _number(source, at + 1 if octet == _MINUS else at)
+                if not is_exact:
+                    return GIVEN_UP
+            if at == GIVEN_UP:
+                return GIVEN_UP
+            at = _behind_space(source, at)
+        while source[at] != _COMMA:
+            if source[at] != (_CLOSE if containers & 1 else _CLOSE_ARRAY):
+                return GIVEN_UP
+            at += 1
+            containers //= 2
+            depth -= 1
+            if depth == 0:
+                return at
+            at = _behind_space(source, at)
+        at = _behind_space(source, at + 1)
+        is_first = False
 
 
 @kernel

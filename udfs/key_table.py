@@ -3,9 +3,9 @@
 import numpy as np
 
 from udfs.entity import SEPARATOR
-from udfs.json_program import Octets
 from udfs.kernels import Integers, kernel
 from udfs.series_state import SeriesState
+from udfs.telemetry_program import Octets
 
 _FIRST_SLOTS = 256
 _EMPTY = -1

@@ -8,7 +8,7 @@ from udfs.aggregates import OBSERVED
 from udfs.correlation.settings import CorrelationSettings
 from udfs.detector import Detector
 from udfs.detectors.defaults import default_detectors
-from udfs.telemetry_records import TelemetryFormat
+from udfs.event_columns import TelemetryFormat
 
 
 class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

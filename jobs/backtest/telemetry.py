@@ -20,10 +20,11 @@ from udfs.correlation.notice import OperatorNotice
 from udfs.correlation.provider import ProviderCorrelation
 from udfs.correlation.tenant import Correlation, Forward
 from udfs.detection import ShardDetection
+from udfs.event_columns import TelemetryFormat
 from udfs.keyed_logic import KeyedRun
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
-from udfs.telemetry_records import TelemetryFormat
 
 AVRO_SUFFIX = ".avro"
 BATCH = 1_000
@@ -83,7 +84,7 @@ def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Con
     correlations = _Correlations(settings, result)
     source = iter(records)
     while batch := list(islice(source, BATCH)):
-        findings = shard.on_records(batch, range(result.records, result.records + len(batch)))
+        findings = shard.on_records(block_of(batch, range(result.records, result.records + len(batch))))
         for found in (findings, *map(spanning.on_share, findings.shares)):
             correlations.send(found.anomalies)
             result.summaries += found.summaries

@@ -6,8 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
+from jobs.detection.settings import configuration_schema
 from jobs.errors import SentinelError
 from schemas import json_schema
+from schemas.json_schema import schema_text
 from schemas.published_files import published_files
 
 PUBLISHED: Final = Path(json_schema.__file__).parent / "published"
@@ -35,7 +37,7 @@ def schemas(
 def generate(folder: Path) -> list[Path]:
     """Write the schemas that are not up to date, remove what is no schema of ours, and return the paths of both."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = published_files()
+    wanted = _published()
     changed = [folder / name for name in outdated(folder)]
     for path in changed:
         if path.name in wanted:
@@ -56,10 +58,14 @@ def check(folder: Path) -> None:
 
 def outdated(folder: Path) -> list[str]:
     """Return the names of the files in a folder that are missing, different, or no schema of ours any more."""
-    wanted = published_files()
+    wanted = _published()
     strangers = {path.name for kind in ("*.schema.json", "*.avsc") for path in folder.glob(kind)} - wanted.keys()
     differing = {name for name, text in wanted.items() if _text(folder / name) != text}
     return sorted(strangers | differing)
+
+
+def _published() -> dict[str, str]:
+    return published_files() | {"configuration.schema.json": schema_text(configuration_schema())}
 
 
 def _text(path: Path) -> str | None:

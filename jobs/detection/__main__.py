@@ -12,7 +12,8 @@ from pyflink.util.java_utils import get_j_env_configuration
 
 from jobs.detection.control import read_control
 from jobs.detection.settings import JobSettings, load
-from jobs.detection.tables import add_sink, control_changes, divided, telemetry_table
+from jobs.detection.source import telemetry_records
+from jobs.detection.tables import add_sink, control_changes
 from jobs.detection.topology import build
 from jobs.errors import SentinelError
 from jobs.topics import ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, LATE, MODELS, SUMMARIES
@@ -44,7 +45,7 @@ def run(settings: JobSettings) -> None:
     # Kafka's offsets are state as well: sources and sinks get uids too, numbered in the order of their making here.
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
     telemetry = gather(
-        tables, telemetry_table(tables, kafka), partitions=control.telemetry_partitions, tick_ms=settings.tick_ms
+        telemetry_records(environment, kafka), partitions=control.telemetry_partitions, tick_ms=settings.tick_ms
     )
     detection = replace(
         settings.detection,
@@ -60,7 +61,7 @@ def run(settings: JobSettings) -> None:
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
     add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
-    add_sink(tables, statements, kafka, SUMMARIES.name, divided(tables, streams.summaries))
+    add_sink(tables, statements, kafka, SUMMARIES.name, streams.summaries, key="BYTES", payload="BYTES")
     add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters)
     add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
     statements.attach_as_datastream()

@@ -1,18 +1,19 @@
 """Settings of the detection job: what stands in its configuration file, checked in one go."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from jobs.errors import SentinelError
 from jobs.plugins.files import read_plugins
+from schemas.json_schema import schema_of
 from schemas.yaml_document import read_yaml
-from udfs.detectors import installed_detectors, union_of
+from udfs.detectors import AnyDetector, installed_detectors, union_of
+from udfs.event_columns import TelemetryFormat
 from udfs.plugins import compiled
 from udfs.settings import DetectionSettings
-from udfs.telemetry_records import TelemetryFormat
 
 
 class KafkaSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +35,11 @@ class JobSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     tick_ms: Annotated[int, Meta(ge=5, le=1000)] = 25
     """How long records of a partition are gathered before they cross into Python: latency against throughput."""
     detection: DetectionSettings = DetectionSettings()
+
+
+def configuration_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the configuration file, with the detectors that come with the product."""
+    return schema_of(JobSettings, "configuration", detectors=AnyDetector)
 
 
 def load(path: Path) -> JobSettings:

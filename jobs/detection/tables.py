@@ -1,33 +1,10 @@
 """Tables: where the detection job reads and writes, as Flink SQL over Kafka."""
 
 from pyflink.datastream import DataStream
-from pyflink.table import StatementSet, StreamTableEnvironment, Table
+from pyflink.table import StatementSet, StreamTableEnvironment
 
 from jobs.detection.settings import KafkaSettings
 from operators.control import CONTROL_ROW
-
-
-def telemetry_table(tables: StreamTableEnvironment, kafka: KafkaSettings) -> str:
-    """Create the table of raw telemetry records and return its name."""
-    tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE telemetry (
-            payload BYTES,
-            part INT METADATA FROM 'partition' VIRTUAL,
-            record_offset BIGINT METADATA FROM 'offset' VIRTUAL,
-            taken_at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
-            processed_at AS PROCTIME()
-        ) WITH (
-            {_connection(kafka, kafka.telemetry_topic)},
-            'properties.group.id' = '{kafka.group}',
-            'scan.startup.mode' = '{kafka.startup}',
-            -- A fetch waits for nothing: latency is decided by the tick.
-            'properties.fetch.min.bytes' = '1',
-            'properties.fetch.max.wait.ms' = '10',
-            'properties.max.poll.records' = '5000',
-            'value.format' = 'raw'
-        )
-    """)
-    return "telemetry"
 
 
 def control_changes(tables: StreamTableEnvironment, kafka: KafkaSettings, topic: str, offset: int) -> DataStream:
@@ -54,11 +31,12 @@ def add_sink(
     statements: StatementSet,
     kafka: KafkaSettings,
     topic: str,
-    stream: DataStream | Table,
+    stream: DataStream,
     *,
+    key: str = "STRING",
     payload: str = "STRING",
 ) -> None:
-    """Write rows `(Kafka key, value)` to a topic; `payload` is the SQL type of the value."""
+    """Write rows `(Kafka key, value)` to a topic; `key` and `payload` are the SQL types of the two."""
     name = "to_" + topic.replace(".", "_").replace("-", "_")
     guarantee = (
         f"'sink.delivery-guarantee' = 'exactly-once', 'sink.transactional-id-prefix' = '{kafka.group}-{topic}', "
@@ -67,7 +45,7 @@ def add_sink(
         else "'sink.delivery-guarantee' = 'at-least-once', 'properties.linger.ms' = '0'"
     )
     tables.execute_sql(f"""
-        CREATE TEMPORARY TABLE {name} (record_key STRING, payload {payload}) WITH (
+        CREATE TEMPORARY TABLE {name} (record_key {key}, payload {payload}) WITH (
             {_connection(kafka, topic)},
             'properties.max.request.size' = '12582912',
             'properties.compression.type' = 'lz4',
@@ -76,16 +54,7 @@ def add_sink(
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )
     """)
-    statements.add_insert(name, stream if isinstance(stream, Table) else tables.from_data_stream(stream))
-
-
-def divided(tables: StreamTableEnvironment, lines: DataStream) -> Table:
-    """Return rows `(Kafka key, value)` of a stream whose elements are many of them: lines of key, tab and value."""
-    table = tables.from_data_stream(lines).alias("lines")
-    return tables.sql_query(f"""
-        SELECT SPLIT_INDEX(line, U&'\\0009', 0) AS record_key, SPLIT_INDEX(line, U&'\\0009', 1) AS payload
-        FROM {table} CROSS JOIN UNNEST(SPLIT(lines, U&'\\000A')) AS each_line (line)
-    """)  # noqa: S608 - the table's own name
+    statements.add_insert(name, tables.from_data_stream(stream))
 
 
 def _connection(kafka: KafkaSettings, topic: str) -> str:

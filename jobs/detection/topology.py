@@ -12,11 +12,11 @@ from operators.detect import (
     KEYED_TEXT,
     LATE,
     SHARES,
-    SUMMARIES,
     Detect,
 )
 from operators.event_time import with_event_time
 from operators.keyed import OUTPUTS, RunKeyedLogic
+from operators.lines import SUMMARIES, divided
 from operators.roll_up import RollUp
 from operators.shards import keyed_in_jvm
 from operators.side_output import side_output
@@ -26,9 +26,9 @@ from udfs.settings import DetectionSettings
 
 
 class DetectionStreams(NamedTuple):
-    """What the job has to say, each a stream of rows `(Kafka key, value)`; text but for `late`, which is bytes.
+    """What the job has to say, each a stream of rows `(Kafka key, value)`.
 
-    Elements of `summaries` are many rows each: lines of key, tab and value.
+    Both are text, but for the values of `late`, and keys and values of `summaries`, which are bytes.
     """
 
     anomalies: DataStream
@@ -89,7 +89,7 @@ def build(
     return DetectionStreams(
         anomalies=from_both("anomalies"),
         incidents=from_both("incidents"),
-        summaries=side_output(found, SUMMARIES).union(side_output(spanning, SUMMARIES)),
+        summaries=divided(side_output(found, SUMMARIES).union(side_output(spanning, SUMMARIES))),
         dead_letters=side_output(found, DEAD_LETTERS),
         late=side_output(found, LATE),
     )

@@ -20,6 +20,7 @@ from schemas.codec import encode
 from schemas.rule import Operator, Rule, Threshold
 from udfs.control import Control
 from udfs.detection import ShardDetection
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 
 ENTITIES = (100, 1_000, 10_000, 100_000)
@@ -48,7 +49,7 @@ def cost(events: int, entities: int, rules: int) -> dict[str, float]:
     values = (event.value for event in bulk_events(bulk))
     while row := list(islice(values, ROW)):
         began_s = process_time()
-        findings = shard.on_records(row, range(taken, taken + len(row)))
+        findings = shard.on_records(block_of(row, range(taken, taken + len(row))))
         for summary in findings.summaries:
             encode(summary)
         for key, data in shard.changes():

@@ -12,6 +12,7 @@ from udfs.driver import Driver
 from udfs.flags import Flags
 from udfs.intake import take
 from udfs.kernels import Floats, Integers
+from udfs.record_block import block_of
 
 WINDOW_MS = 10_000
 CRITICAL_RANK = 2
@@ -76,7 +77,7 @@ def test_one_huge_call_makes_no_runaway_and_a_script_does() -> None:
 
 def test_call_that_failed_has_no_latency() -> None:
     records = [encode(call(number, START_AT_MS + number, 0, 60_000.0, is_error=number == 1)) for number in range(2)]
-    calls = take(records, [0, 1], topic="t", partition=0, newest_at_ms=0, bound_ms=500).calls
+    calls = take(block_of(records, [0, 1]), topic="t", partition=0, newest_at_ms=0, bound_ms=500).calls
     assert calls.error.tolist() == [0.0, 1.0]
     assert calls.values[0, :2].tolist() == [60_000.0, 18_000.0]
     assert np.isnan(calls.values[1, :2]).all()

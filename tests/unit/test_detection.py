@@ -17,6 +17,7 @@ from udfs.aggregates import AGGREGATES
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.detectors.defaults import default_detectors
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
 
@@ -39,7 +40,7 @@ def run(records: list[bytes], cuts: list[int], restarts: AbstractSet[int] = froz
         if number in restarts:
             shard = ShardDetection(SETTINGS, Control({}), 0, stored.items())
             spanning = SpanningDetection(SETTINGS, Control({}), spanning_stored.items())
-        findings = shard.on_records(records[start:end], range(start, end))
+        findings = shard.on_records(block_of(records[start:end], range(start, end)))
         anomalies = findings.anomalies
         for share in findings.shares:
             anomalies = [*anomalies, *spanning.on_share(share).anomalies]
@@ -57,7 +58,7 @@ def expected() -> list[tuple[str, str]]:
 
 def test_troubled_traffic_has_anomalies_of_every_scope() -> None:
     shard, spanning = ShardDetection(SETTINGS, Control({}), 0), SpanningDetection(SETTINGS, Control({}))
-    findings = shard.on_records(RECORDS, range(len(RECORDS)))
+    findings = shard.on_records(block_of(RECORDS, range(len(RECORDS))))
     shared = [each for share in findings.shares for each in spanning.on_share(share).anomalies]
     kinds = {each.affected_entity.type.value for each in [*findings.anomalies, *shared]}
     assert kinds == {"model", "user", "tenant_provider", "provider"}
@@ -81,7 +82,7 @@ def test_disorder_within_the_bound_changes_no_window_anomaly(seed: int) -> None:
     end = [heartbeat(START_AT_MS + 1_000_000, 0)]
 
     def of_windows(records: list[bytes]) -> set[str]:
-        findings = ShardDetection(SETTINGS, Control({}), 0).on_records(records + end, range(len(records) + 1))
+        findings = ShardDetection(SETTINGS, Control({}), 0).on_records(block_of(records + end, range(len(records) + 1)))
         return {each.anomaly_id for each in findings.anomalies if each.context.window_end}
 
     assert of_windows(shuffled) == of_windows(RECORDS)
@@ -92,7 +93,7 @@ def test_repeated_event_makes_no_second_id() -> None:
     events = [
         each.anomaly_id
         for each in ShardDetection(SETTINGS, Control({}), 0)
-        .on_records([record for record in RECORDS for _ in range(2)], range(2 * len(RECORDS)))
+        .on_records(block_of([record for record in RECORDS for _ in range(2)], range(2 * len(RECORDS))))
         .anomalies
         if each.context.sample_events
     ]
@@ -103,9 +104,9 @@ def test_repeated_event_makes_no_second_id() -> None:
 def test_late_event_is_set_aside_with_its_bytes_and_counts_nowhere() -> None:
     shard = ShardDetection(SETTINGS, Control({}), 3)
     late = encode(call(2, START_AT_MS, 0, 100.0))
-    findings = shard.on_records([encode(call(1, START_AT_MS + 10_000, 0, 100.0)), late], [41, 42])
+    findings = shard.on_records(block_of([encode(call(1, START_AT_MS + 10_000, 0, 100.0)), late], [41, 42]))
     assert findings.late == [("llm-telemetry-3-42", late)]
-    closed = shard.on_records([heartbeat(START_AT_MS + 120_000, 3)], [43])
+    closed = shard.on_records(block_of([heartbeat(START_AT_MS + 120_000, 3)], [43]))
     calls = [each.sample_count for each in closed.summaries if each.metric_name == "calls_per_s"]
     assert calls == [1]
 
@@ -113,13 +114,13 @@ def test_late_event_is_set_aside_with_its_bytes_and_counts_nowhere() -> None:
 def test_bad_record_becomes_a_dead_letter_and_the_others_go_on() -> None:
     good = encode(call(1, START_AT_MS, 0, 100.0))
     shard = ShardDetection(SETTINGS, Control({}), 1)
-    findings = shard.on_records([good, b"\xff", None, b"{}", good], [5, 6, 7, 8, 9])
+    findings = shard.on_records(block_of([good, b"\xff", None, b"{}", good], [5, 6, 7, 8, 9]))
     assert [(each.dead_letter_id, each.reason) for each in findings.dead_letters] == [
         ("llm-telemetry-1-6", RejectReason.NOT_UTF8),
         ("llm-telemetry-1-7", RejectReason.EMPTY),
         ("llm-telemetry-1-8", RejectReason.MISSING_FIELD),
     ]
-    summaries = shard.on_records([heartbeat(START_AT_MS + 120_000, 1)], [10]).summaries
+    summaries = shard.on_records(block_of([heartbeat(START_AT_MS + 120_000, 1)], [10])).summaries
     assert {each.sample_count for each in summaries} == {2}
 
 
@@ -128,7 +129,7 @@ def test_windows_add_up_to_what_came() -> None:
     events = list(troubled_calls(240))
     shard = ShardDetection(SETTINGS, Control({}), 0)
     records = [*(encode(event) for event in events), heartbeat(START_AT_MS + 600_000, 0)]
-    summaries = shard.on_records(records, range(len(records))).summaries
+    summaries = shard.on_records(block_of(records, range(len(records)))).summaries
     calls = sum(each.value * 60 for each in summaries if each.metric_name == "calls_per_s")
     assert round(calls) == len(events)
     tokens = sum(each.value * 60 for each in summaries if each.metric_name == "tokens_per_s")
@@ -147,7 +148,9 @@ def summaries(records: list[bytes], exact: DetectionSettings, cut: int) -> tuple
     repeats = 0
     for start in range(0, len(records), cut):
         shard = ShardDetection(exact, Control({}), 0, stored.items())
-        findings = shard.on_records(records[start : start + cut], range(start, min(start + cut, len(records))))
+        findings = shard.on_records(
+            block_of(records[start : start + cut], range(start, min(start + cut, len(records))))
+        )
         keep(stored, shard.changes())
         found += map(encode, findings.summaries)
         repeats += findings.repeats

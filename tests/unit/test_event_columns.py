@@ -18,7 +18,8 @@ from tests.bad_records import bad_records, good_event
 from tests.calls import START_AT_MS, call, troubled_calls
 from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
 from udfs.json_kernel import GIVEN_UP, read_events
-from udfs.json_program import EVENT_TYPE, NUMBERS, STATUS, TEXTS, telemetry_json_program
+from udfs.record_block import block_of
+from udfs.telemetry_program import EVENT_TYPE, NUMBERS, STATUS, TEXTS, telemetry_program
 
 PLAIN = encode(call(1, START_AT_MS, 1, 250.0))
 
@@ -62,7 +63,7 @@ def read(columns: EventColumns, position: int) -> dict[str, object]:
 
 
 def check(payloads: list[bytes | None]) -> None:
-    columns = read_columns(payloads, "json")
+    columns = read_columns(block_of(payloads, range(len(payloads))), "json")
     for position, payload in enumerate(payloads):
         assert read(columns, position) == wanted(payload)
 
@@ -76,7 +77,7 @@ def given_up(payloads: list[bytes]) -> int:
     numbers, codes = np.empty((len(payloads), 5)), np.empty((len(payloads), 2), dtype=np.int64)
     inexact, texts = np.empty((len(payloads), 5, 2), dtype=np.int64), np.empty((len(payloads), 9, 2), dtype=np.int64)
     octets = np.frombuffer(source, dtype=np.uint8)
-    read_events(octets, starts, ends, *telemetry_json_program(), at_ms, numbers, inexact, codes, texts)
+    read_events(octets, starts, ends, *telemetry_program(), at_ms, numbers, inexact, codes, texts)
     return int((at_ms == GIVEN_UP).sum())
 
 
@@ -169,6 +170,7 @@ def test_bad_records_are_what_the_codec_says() -> None:
         (b":", b"\r: "),
         (b'"data"', b'"data" '),
         (b'"tenant_id"', b'"tenant_id":null,"correlation_id"'),
+        (b'"metadata":{', b'"metadata":{"tags":{"team":"search"},"attributes":{"a":[1,-2.5,{"b":null},[]],"c":{}},'),
     ],
     ids=str,
 )

@@ -18,6 +18,7 @@ from tests.stored import keep
 from udfs.control import Control
 from udfs.detection import ShardDetection
 from udfs.findings import Findings
+from udfs.record_block import block_of
 from udfs.settings import DetectionSettings
 
 SETTINGS = DetectionSettings(future_max_ms=60_000)
@@ -39,7 +40,7 @@ def found_in(
         shard = ShardDetection(detection, Control({}), 0, stored.items())
         payloads = [encode(call(i, records[i][0], 0, 100.0)) for i in range(start, end)]
         taken = [records[i][1] for i in range(start, end)]
-        found.append(shard.on_records(payloads, range(start, end), taken if is_taken_known else None))
+        found.append(shard.on_records(block_of(payloads, range(start, end), taken if is_taken_known else None)))
         keep(stored, shard.changes())
     return found
 
@@ -67,7 +68,7 @@ def test_event_far_ahead_of_the_broker_is_refused_and_makes_nothing_late() -> No
 
 def test_heartbeat_far_ahead_of_the_broker_is_refused() -> None:
     shard = ShardDetection(SETTINGS, Control({}), 0)
-    findings = shard.on_records([heartbeat(START_AT_MS + YEAR_MS, 0)], [0], [START_AT_MS])
+    findings = shard.on_records(block_of([heartbeat(START_AT_MS + YEAR_MS, 0)], [0], [START_AT_MS]))
     assert len(findings.dead_letters) == 1
     assert findings.watermark_ms is None
 
@@ -123,7 +124,7 @@ def test_recovery_refuses_the_same_events(drawn: list[tuple[int, int]], cuts: se
 def test_dead_letter_of_a_large_record_fits_into_its_topic(size: int) -> None:
     record = Random(1).randbytes(size)
     shard = ShardDetection(SETTINGS, Control({}), 0)
-    [letter] = shard.on_records([record], [7], [START_AT_MS]).dead_letters
+    [letter] = shard.on_records(block_of([record], [7], [START_AT_MS])).dead_letters
     kept = min(size, PAYLOAD_BYTES_MAX)
     assert letter.reason is RejectReason.TOO_LARGE
     assert b64decode(letter.payload_base64) == record[:kept]

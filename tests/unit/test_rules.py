@@ -27,6 +27,7 @@ from tests.calls import START_AT_MS, call, heartbeat
 from tests.stored import keep, stores
 from udfs.control import Control
 from udfs.detection import ShardDetection
+from udfs.record_block import block_of
 from udfs.rules.checks import check
 from udfs.rules.predicate import Columns, holds
 from udfs.settings import DetectionSettings
@@ -51,7 +52,7 @@ def found(
     shard = ShardDetection(SETTINGS, control, 0)
     anomalies = []
     for start, end in pairwise([0, *sorted(set(cuts)), len(records)]):
-        anomalies += shard.on_records(records[start:end], range(start, end)).anomalies
+        anomalies += shard.on_records(block_of(records[start:end], range(start, end))).anomalies
         keep(stored, shard.changes())
         if restart:
             shard = ShardDetection(SETTINGS, control, 0, stored.items())
@@ -126,7 +127,7 @@ def test_rule_holds_from_its_time_on_and_the_version_before_it_until_then() -> N
     for each in (first, second):
         assert control.apply("rule/slow", encode(each).decode()) == []
     shard = ShardDetection(SETTINGS, control, 0)
-    anomalies = shard.on_records([encode(event) for event in calls([2000.0] * 6)], range(6)).anomalies
+    anomalies = shard.on_records(block_of([encode(event) for event in calls([2000.0] * 6)], range(6))).anomalies
     assert [each.severity.value for each in anomalies] == ["warning"] * 3 + ["critical"] * 3
 
 
@@ -136,11 +137,11 @@ def test_removed_rule_is_silent_and_leaves_no_state() -> None:
     shard = ShardDetection(SETTINGS, control, 0)
     records = [encode(event) for event in calls([2000.0] * 4)]
     stored: dict[str, bytes] = {}
-    shard.on_records(records[:1], [0])
+    shard.on_records(block_of(records[:1], [0]))
     keep(stored, shard.changes())
     assert [store for store in stores(stored) if store.startswith("rule/")]
     control.apply("rule/slow", "")
-    assert shard.on_records(records[1:], [1, 2, 3]).anomalies == []
+    assert shard.on_records(block_of(records[1:], [1, 2, 3])).anomalies == []
     keep(stored, shard.changes())
     assert not [store for store in stores(stored) if store.startswith("rule/")]
 

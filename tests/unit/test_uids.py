@@ -12,10 +12,13 @@ RELEASED = {
     "correlate-providers",
     "correlate-tenants",
     "detect",
+    "divide-summaries",
+    "gather",
     "naming-a-provider",
     "notices",
     "of-a-tenant",
     "roll-up",
+    "telemetry",
 }
 """Every uid there has ever been. A new one is added; none is taken out or changed."""
 

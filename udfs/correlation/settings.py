@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 Milliseconds = Annotated[int, Meta(ge=1_000, le=86_400_000)]
-Score = Annotated[float, Meta(ge=0.0, le=100.0)]
+Score = Annotated[float, Meta(ge=0, le=100)]
 
 
 class CorrelationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +22,6 @@ class CorrelationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """News that changes neither severity, entities nor kinds of metric is told at most this often."""
     open_score: Score = 60.0
     critical_score: Score = 85.0
-    lone_event_score: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.9
+    lone_event_score: Annotated[float, Meta(ge=0, le=1)] = 0.9
     """A single event that a detector (no rule, none of behaviour) calls critical opens an incident alone from this
     score on."""

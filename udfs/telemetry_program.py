@@ -1,4 +1,7 @@
-"""JSON program: the telemetry schema as tables, which a kernel follows to read events in JSON text into columns."""
+"""Telemetry program: the telemetry schema as tables, which kernels follow to read events into columns.
+
+The JSON kernel looks fields up by their names, the Avro kernel takes them in their order, which is that of the bytes.
+"""
 
 from functools import cache
 from typing import Final, NamedTuple
@@ -13,12 +16,13 @@ from udfs.kernels import Floats, Integers
 
 Octets = NDArray[np.uint8]
 
-TEXT, COUNT, NUMBER, BOOLEAN, CHOICE, INSTANT, SCOPE, ANYTHING = range(8)
-"""Kinds of fields. A choice is a text of a closed set, a scope another struct; what may be anything is given up."""
-IN, NAME_FROM, NAME_TO, KIND, NULLABLE, BIT, LEAST, SLOT, INSIDE = range(9)
+TEXT, COUNT, NUMBER, BOOLEAN, CHOICE, INSTANT, SCOPE, TEXTS_BY_NAME, OBJECT = range(9)
+"""Kinds of fields. A choice is a text of a closed set, a scope another struct; the last two are maps, of texts and of
+whatever JSON can say."""
+IN, NAME_FROM, NAME_TO, KIND, NULLABLE, BIT, LEAST, SLOT, INSIDE, BEHIND = range(10)
 """Columns of a field: the scope it is in; where its name lies in `names`; its kind; 1 if null is allowed; its number in
 its scope; the least length of a text; the column its value goes to, -1 for none; the scope it opens, or its first
-choice."""
+choice; the field behind it and all it holds."""
 
 NUMBERS: Final = tuple(
     ("data", name) for name in ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost")
@@ -47,8 +51,8 @@ BUCKETS: Final = 1024
 """Places of the table in which fields are looked up by scope and name; a power of two."""
 
 
-class JsonProgram(NamedTuple):
-    """What the kernel follows."""
+class TelemetryProgram(NamedTuple):
+    """What the kernels follow."""
 
     fields: Integers
     limits: Floats
@@ -63,7 +67,7 @@ class JsonProgram(NamedTuple):
 
 
 @cache
-def telemetry_json_program() -> JsonProgram:
+def telemetry_program() -> TelemetryProgram:
     """Return the program that reads telemetry events."""
     rows, limits, required, choices = list[list[int]](), list[float](), list[int](), list[tuple[int, int]]()
     names = bytearray()
@@ -72,13 +76,14 @@ def telemetry_json_program() -> JsonProgram:
         names.extend(text.encode())
         return len(names) - len(text), len(names)
 
-    def add_scope(kind: type[Struct], path: tuple[str, ...]) -> int:
+    def add_scope(struct: type[Struct], path: tuple[str, ...]) -> int:
         scope = len(required)
         required.append(0)
-        for bit, field in enumerate(fields_of(kind)):
+        for bit, field in enumerate(fields_of(struct)):
             here = (*path, field.name)
             plain = alternatives(field.type)[0]
-            row = [scope, *place(field.name), _kind(field.type), int(is_nullable(field.type)), bit, 0, _slot(here), -1]
+            kind, nullable = _kind(field.type), int(is_nullable(field.type))
+            row = [scope, *place(field.name), kind, nullable, bit, 0, _slot(here), -1, 0]
             rows.append(row)
             limits.append(_limit(plain))
             required[scope] |= int(field.required) << bit
@@ -89,6 +94,7 @@ def telemetry_json_program() -> JsonProgram:
                 choices.extend([*(place(each.value) for each in plain.cls), (0, 0)])
             elif isinstance(plain, inspect.StrType):
                 row[LEAST] = plain.min_length or 0
+            row[BEHIND] = len(rows)
         return scope
 
     add_scope(TelemetryEvent, ())
@@ -99,7 +105,7 @@ def telemetry_json_program() -> JsonProgram:
         while buckets[at] >= 0:
             at = (at + 1) % BUCKETS
         buckets[at] = number
-    return JsonProgram(
+    return TelemetryProgram(
         fields=np.array(rows, dtype=np.int64),
         limits=np.array(limits),
         names=np.frombuffer(text, dtype=np.uint8),
@@ -135,7 +141,12 @@ def _kind(kind: inspect.Type) -> int:
     ):
         if isinstance(alternatives(kind)[0], wanted):
             return number
-    return ANYTHING
+    match alternatives(kind)[0]:
+        case inspect.DictType(value_type=inspect.StrType()):
+            return TEXTS_BY_NAME
+        case inspect.DictType(value_type=inspect.CustomType() | inspect.AnyType()):
+            return OBJECT
+    raise NotImplementedError(f"no kernel reads {kind}")
 
 
 def _slot(path: tuple[str, ...]) -> int:
