@@ -47,7 +47,7 @@ LATE: Final = Topic(
 )
 CONFIG: Final = Topic("sentinel.config", config=_COMPACTED)
 MODELS: Final = Topic("sentinel.models", config=_COMPACTED | {"max.message.bytes": str(12 * _MEGABYTE)})
-FEEDBACK: Final = Topic("sentinel.feedback", config={"retention.ms": str(30 * _DAY_MS)})
+FEEDBACK: Final = Topic("sentinel.feedback", config=_COMPACTED)
 
 TOPICS: Final = (
     TELEMETRY,

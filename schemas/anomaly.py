@@ -97,6 +97,15 @@ class AnomalyContext(Struct, frozen=True, kw_only=True):
     related_anomalies: tuple[str, ...] = ()
 
 
+class Moved(Struct, frozen=True, kw_only=True, gc=False):
+    """One part of the traffic, and its share of what moved the metric."""
+
+    dimension: Annotated[str, Meta(pattern="^(tenant|application|model|user)$")]
+    value: str
+    share: Share
+    """Of the same dimension; what is not named makes up the rest to 1."""
+
+
 class ActionTaken(Struct, frozen=True, kw_only=True):
     """What was done because of the anomaly; written by dispatch and Shield, never by the detection job."""
 
@@ -150,3 +159,7 @@ class Anomaly(Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     """Same for all anomalies of one detector, entity and metric: what deduplication goes by."""
     actions_taken: tuple[ActionTaken, ...] = ()
+    explanation: str = ""
+    """For people: what was seen, what was expected, how rare that is, and who moved."""
+    moved: tuple[Moved, ...] = ()
+    """Which parts of the traffic moved the metric, strongest first, as far as that is known."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from schemas.alert import AlertDefinition
 from schemas.anomaly import Anomaly
 from schemas.dead_letter import DeadLetter
+from schemas.feedback import Feedback
 from schemas.incident import Incident
 from schemas.model import PublishedModel
 from schemas.rule import Rule
@@ -25,6 +26,7 @@ PUBLISHED: Final[dict[str, type[Struct]]] = {
     "alert-definition": AlertDefinition,
     "rule": Rule,
     "published-model": PublishedModel,
+    "feedback": Feedback,
 }
 """The published schemas by name; a name is permanent."""
 

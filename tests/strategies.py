@@ -30,9 +30,11 @@ from schemas.anomaly import (
     Entity,
     EntityType,
     Expected,
+    Moved,
     Severity,
 )
 from schemas.dead_letter import DeadLetter, RejectReason
+from schemas.feedback import Feedback
 from schemas.incident import Incident, IncidentStatus
 from schemas.model import ITEM_BYTES, ModelScope, PackedArray, PublishedModel, Training
 from schemas.rule import All, Condition, Match, Not, Operator, Pattern, Rule, SequenceStep, Threshold
@@ -175,6 +177,12 @@ anomalies = st.builds(
     trace_ids=several(words),
     fingerprint=words,
     actions_taken=several(st.builds(ActionTaken, action=words, target=texts, status=words, timestamp=instants), 1),
+    explanation=texts,
+    moved=several(
+        st.builds(
+            Moved, dimension=st.sampled_from(["tenant", "application", "model", "user"]), value=texts, share=shares
+        )
+    ),
 )
 incidents = st.builds(
     Incident,
@@ -229,6 +237,23 @@ dead_letters = st.builds(
     key_base64=maybe(st.binary(max_size=10).map(lambda raw: base64.b64encode(raw).decode())),
 )
 
+
+feedback = st.builds(
+    Feedback,
+    anomaly_id=words,
+    verdict=st.sampled_from(["true", "false"]),
+    given_at=instants,
+    note=texts,
+    given_by=texts,
+    timestamp=instants,
+    detector_id=words,
+    detector_version=words,
+    tenant_id=maybe(labels),
+    entity_id=words,
+    metric=words,
+    severity=st.sampled_from(Severity),
+    raw_score=st.floats(0, 1e12),
+)
 
 matches = st.builds(Match, tenant_ids=several(words), application_ids=several(words), models=several(words))
 conditions: SearchStrategy[Condition] = st.recursive(

@@ -2,10 +2,11 @@
 
 from math import isfinite
 
-from schemas.anomaly import Anomaly, AnomalyContext, Direction, Entity, Expected, Severity
+from schemas.anomaly import Anomaly, AnomalyContext, Direction, Entity, EntityType, Expected, Moved, Severity
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
 from udfs.aggregates import COMBINATION, UNITS
+from udfs.explanation import explained
 from udfs.identity import anomaly_id, fingerprint
 from udfs.store import Flag
 
@@ -18,16 +19,26 @@ def of_event(flag: Flag, entity: Entity, event: TelemetryEvent) -> Anomaly:
     """Return the anomaly of a single event."""
     context = AnomalyContext(sample_events=(event.event_id,))
     traces = (event.trace_id,) if event.trace_id else ()
-    return _anomaly(flag, entity, event.event_id, context, traces)
+    user = event.metadata.user_id if event.metadata and entity.type is not EntityType.USER else None
+    moved = (Moved(dimension="user", value=user, share=1.0),) if user else ()
+    return _anomaly(flag, entity, event.event_id, context, traces, moved)
 
 
-def of_window(flag: Flag, entity: Entity, level: str, length_ms: int) -> Anomaly:
+def of_window(flag: Flag, entity: Entity, level: str, length_ms: int, moved: tuple[Moved, ...] = ()) -> Anomaly:
     """Return the anomaly of a window, or of the silence that the window was part of."""
     start, end = from_at_ms(flag.at_ms - length_ms), from_at_ms(flag.at_ms)
-    return _anomaly(flag, entity, f"{level}@{flag.at_ms}", AnomalyContext(window_start=start, window_end=end), ())
+    context = AnomalyContext(window_start=start, window_end=end)
+    return _anomaly(flag, entity, f"{level}@{flag.at_ms}", context, (), moved)
 
 
-def _anomaly(flag: Flag, entity: Entity, evidence: str, context: AnomalyContext, traces: tuple[str, ...]) -> Anomaly:
+def _anomaly(
+    flag: Flag,
+    entity: Entity,
+    evidence: str,
+    context: AnomalyContext,
+    traces: tuple[str, ...],
+    moved: tuple[Moved, ...],
+) -> Anomaly:
     detector = flag.detector
     metric = flag.metric or COMBINATION
     expected = Expected(value=_finite(flag.expected), low=_finite(flag.low), high=_finite(flag.high))
@@ -64,6 +75,8 @@ def _anomaly(flag: Flag, entity: Entity, evidence: str, context: AnomalyContext,
         contributors=flag.contributions,
         trace_ids=traces,
         fingerprint=fingerprint(detector.detector_id, entity.id, metric),
+        explanation=explained(flag, expected, moved),
+        moved=moved,
     )
 
 

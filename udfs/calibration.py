@@ -1,6 +1,7 @@
 """Calibration: raw scores of any detector as one comparable number in [0, 1], by way of how improbable they are."""
 
 import math
+import sys
 
 from udfs.kernels import kernel
 
@@ -21,6 +22,11 @@ def calibrate(decades: float) -> float:
     never saturates, and stays comparable where probabilities are only extrapolated.
     """
     return 1.0 - 2.0 ** (-max(decades, 0.0) / DECADES_PER_HALF)
+
+
+def decades_of(score: float) -> float:
+    """Return the decades of a calibrated score below 1: the inverse of `calibrate`."""
+    return -DECADES_PER_HALF * math.log2(max(1.0 - score, sys.float_info.min))
 
 
 @kernel

@@ -6,7 +6,7 @@ nothing.) So the same records give the same anomalies, however they are cut into
 stored and read again in between.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from udfs.findings import Findings
 from udfs.intake import Calls, take
 from udfs.journal import Journal
 from udfs.key_table import KeyTable
+from udfs.moved import Part, added
 from udfs.recent_ids import RecentIds
 from udfs.record_block import RecordBlock
 from udfs.rules.anomaly import of_event_rule
@@ -41,6 +42,7 @@ _RECENT = "recent"
 _SECOND_MS, _TEN_MS, _ = LEVELS_MS
 _HOUR_MS = 3_600_000
 _TEN = 1
+_SPANNING = ("tenant_provider", "provider")
 _TOKENS = [EVENT_METRICS.index("prompt_tokens"), EVENT_METRICS.index("completion_tokens")]
 _COST = EVENT_METRICS.index("cost_usd")
 
@@ -67,6 +69,7 @@ class ShardDetection:
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
+        self._explains = any(each.entity in _SPANNING for each in settings.detectors)
         self._control_version = -1
         own = self._journal.values
         progress = own.get(_PROGRESS)
@@ -210,9 +213,10 @@ class ShardDetection:
         for level in range(len(LEVELS_MS)):
             windows = closed[closed[:, 1] == level]
             names = [keys[int(row)] for row in windows[:, 0]]
-            self._windows.observe(level, names, windows[:, 2].astype(np.int64), windows[:, 3:], findings)
+            far: dict[int, list[Part]] | None = {} if level == _TEN and self._explains else None
+            self._windows.observe(level, names, windows[:, 2].astype(np.int64), windows[:, 3:], findings, far=far)
             if level == _TEN:
-                shared += _by_provider(names, windows)
+                shared += _by_provider(names, windows, far or {})
         return shared
 
     def _open_windows(self) -> Floats:
@@ -221,11 +225,14 @@ class ShardDetection:
         return state.values[:, start : start + windows_width(self._panes)]
 
 
-def _by_provider(names: list[str], windows: Floats) -> list[SharedWindow]:
-    """Return 10 s windows added up by end, tenant and provider."""
+def _by_provider(names: list[str], windows: Floats, far: Mapping[int, list[Part]]) -> list[SharedWindow]:
+    """Return 10 s windows added up by end, tenant and provider, with their far parts."""
     sums: dict[tuple[int, str, str], Floats] = {}
-    for name, window in zip(names, windows, strict=True):
+    parts: dict[tuple[int, str, str], list[Part]] = {}
+    for i, (name, window) in enumerate(zip(names, windows, strict=True)):
         provider, _, tenant, _ = name.split(SEPARATOR)
         key = (int(window[2]), tenant, provider)
         sums[key] = sums[key] + window[3:] if key in sums else window[3:]
-    return [SharedWindow(end, tenant, provider, counts.tolist()) for (end, tenant, provider), counts in sums.items()]
+        if i in far:
+            parts.setdefault(key, []).extend(far[i])
+    return [SharedWindow(*key, counts.tolist(), added(parts.get(key, ()))) for key, counts in sums.items()]

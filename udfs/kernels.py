@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.abc import InspectLoader
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar, cast
@@ -32,9 +33,10 @@ _IMPORT = re.compile(rb"^\s*from (udfs[.\w]*) import|^\s*import (udfs[.\w]*)", r
 def kernel(function: Function) -> Function:
     """Compile a function on its first call and keep the machine code; strict IEEE arithmetic, one thread.
 
-    A division by zero gives an infinity or NaN, as in numpy.
+    A division by zero gives an infinity or NaN, as in numpy. Of a plug-in that came as a text only the loops that its
+    kernels are compiled into are kept.
     """
-    return _compiled(function, function.__module__)
+    return _compiled(function, function.__module__, is_kept=_has_file(function.__module__))
 
 
 def specialise(template: Callable[..., Any], name: str, parts: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
@@ -49,13 +51,13 @@ def specialise(template: Callable[..., Any], name: str, parts: Mapping[str, Call
     copy.__qualname__ = f"{plain.__qualname__}_{name}"
     # The digest of the parts' package covers this package too.
     owners = {part.__module__.partition(".")[0] for part in parts.values()} - {"udfs"}
-    return _compiled(copy, min(owners, default=plain.__module__))
+    return _compiled(copy, min(owners, default=plain.__module__), is_kept=True)
 
 
-def _compiled(function: Function, module: str) -> Function:
+def _compiled(function: Function, module: str, *, is_kept: bool) -> Function:
     # Numba reads this setting when the function is wrapped, not when it is compiled.
     _CONFIG.CACHE_DIR = str(_CACHE / f"kernels-{_digest(module.partition('.')[0])}")
-    return cast("Function", numba.njit(cache=True, error_model="numpy", fastmath=False, parallel=False)(function))
+    return cast("Function", numba.njit(cache=is_kept, error_model="numpy", fastmath=False, parallel=False)(function))
 
 
 @cache
@@ -64,12 +66,25 @@ def _digest(package: str) -> str:
     hasher = hashlib.sha256()
     for source in _own_sources():
         hasher.update(source.read_bytes())
-    file = getattr(sys.modules.get(package), "__file__", None)
-    if package != "udfs" and file is not None:
-        sources = sorted(Path(file).parent.rglob("*.py")) if Path(file).name == "__init__.py" else [Path(file)]
-        for source in sources:
-            hasher.update(source.read_bytes())
+    if package != "udfs":
+        file = getattr(sys.modules.get(package), "__file__", None)
+        if file is None:
+            hasher.update(_text_of(package).encode())
+        else:
+            sources = sorted(Path(file).parent.rglob("*.py")) if Path(file).name == "__init__.py" else [Path(file)]
+            for source in sources:
+                hasher.update(source.read_bytes())
     return hasher.hexdigest()[:16]
+
+
+def _has_file(module: str) -> bool:
+    return getattr(sys.modules.get(module), "__file__", None) is not None
+
+
+def _text_of(module: str) -> str:
+    """Return the text of a module that was loaded from one; empty if it is not known."""
+    loader = getattr(getattr(sys.modules.get(module), "__spec__", None), "loader", None)
+    return (loader.get_source(module) or "") if isinstance(loader, InspectLoader) else ""
 
 
 def _own_sources() -> list[Path]:

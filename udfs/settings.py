@@ -29,6 +29,8 @@ class DetectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Calls that a 1 s window must hold to be judged by itself."""
     summaries: Literal["10s", "1m", "none"] = "1m"
     """Which windows are published on `sentinel.summaries`."""
+    plugins: tuple[str, ...] = ()
+    """Python files that define types of detectors, from the folder of the configuration; `detectors` uses them."""
     detectors: tuple[Detector, ...] = default_detectors()
     correlation: CorrelationSettings = CorrelationSettings()
 

@@ -17,6 +17,7 @@ from udfs.entity import tenant_provider_key
 from udfs.findings import Findings
 from udfs.journal import Journal
 from udfs.kernels import Floats
+from udfs.moved import Part, added
 from udfs.settings import DetectionSettings
 from udfs.window_detection import WindowDetection
 from udfs.windows import LEVELS_MS
@@ -36,6 +37,8 @@ class SharedWindow(Struct, frozen=True, array_like=True):
     tenant: str
     provider: str
     counts: list[float]
+    parts: list[Part] = []
+    """Who is far from what was expected, if anyone."""
 
 
 class Share(Struct, frozen=True, array_like=True):
@@ -54,6 +57,8 @@ class _Open(Struct, array_like=True):
     minutes: dict[tuple[int, str, str], list[float]]
     passed_ms: int = 0
     """Event time that all shards had reached."""
+    ten_parts: dict[tuple[int, str, str], list[Part]] = {}
+    minute_parts: dict[tuple[int, str, str], list[Part]] = {}
 
 
 class SpanningDetection:
@@ -94,7 +99,9 @@ class SpanningDetection:
             self._providers.take(self._control)
         share = msgspec.json.decode(text, type=Share)
         for window in share.windows:
-            _add(self._open.tens, (window.end_ms, window.tenant, window.provider), window.counts)
+            key = (window.end_ms, window.tenant, window.provider)
+            _add(self._open.tens, key, window.counts)
+            _gather(self._open.ten_parts, key, window.parts)
         known = self._open.progress
         self._begun_at_ms = self._begun_at_ms or now_ms
         self._heard_at_ms[share.shard] = now_ms
@@ -139,16 +146,26 @@ class SpanningDetection:
         if not windows:
             return
         providers: dict[tuple[int, str, str], list[float]] = {}
-        for (end_ms, tenant, provider), counts in windows:
+        provider_parts: dict[tuple[int, str, str], list[Part]] = {}
+        known = self._open.ten_parts if level == _TEN else self._open.minute_parts
+        parts = [known.pop(key, []) for key, _ in windows]
+        for ((end_ms, tenant, provider), counts), own in zip(windows, parts, strict=True):
             _add(providers, (end_ms, "", provider), counts)
+            _gather(provider_parts, (end_ms, "", provider), own)
             if level == _TEN:
                 minute_end = -(-end_ms // _MINUTE_MS) * _MINUTE_MS
                 _add(self._open.minutes, (minute_end, tenant, provider), counts)
+                _gather(self._open.minute_parts, (minute_end, tenant, provider), own)
         keys = [tenant_provider_key(tenant, provider) for (_, tenant, provider), _ in windows]
-        self._tenants.observe(level, keys, _ends(windows), _counts(windows), findings)
+        self._tenants.observe(level, keys, _ends(windows), _counts(windows), findings, parts=parts)
         summed = sorted(providers.items())
         self._providers.observe(
-            level, [provider for (_, _, provider), _ in summed], _ends(summed), _counts(summed), findings
+            level,
+            [provider for (_, _, provider), _ in summed],
+            _ends(summed),
+            _counts(summed),
+            findings,
+            parts=[provider_parts.get(key, []) for key, _ in summed],
         )
 
 
@@ -159,6 +176,11 @@ def _add(into: dict[tuple[int, str, str], list[float]], key: tuple[int, str, str
         return
     for column, count in enumerate(counts):
         known[column] = max(known[column], count) if column in MAXIMA else known[column] + count
+
+
+def _gather(into: dict[tuple[int, str, str], list[Part]], key: tuple[int, str, str], parts: list[Part]) -> None:
+    if parts:
+        into[key] = added([*into.get(key, ()), *parts])
 
 
 def _ends(windows: list[tuple[tuple[int, str, str], list[float]]]) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":

@@ -1,24 +1,25 @@
 """Window detection: closed windows of one kind of entity through its detectors, into anomalies and summaries."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.anomaly import Entity, EntityType
+from schemas.anomaly import Entity, EntityType, Moved
 from schemas.summary import Summary
 from schemas.time import from_at_ms
 from udfs.aggregates import AGGREGATES, SUMMARY_METRIC_NAMES, SUMMARY_METRICS, derive
 from udfs.anomalies import of_window
 from udfs.control import Control
 from udfs.findings import Findings
+from udfs.moved import Part, far_parts, moved_by
 from udfs.rules.anomaly import of_window_rule
 from udfs.rules.predicate import Columns
 from udfs.rules.watch import RuleWatch
 from udfs.series_state import Segment, SeriesState
 from udfs.settings import DetectionSettings
-from udfs.store import Store
+from udfs.store import Flag, Store
 from udfs.windows import LEVEL_NAMES, LEVELS_MS
 
 Floats = NDArray[np.float64]
@@ -33,6 +34,7 @@ class WindowDetection:
     def __init__(self, settings: DetectionSettings, kind: EntityType, stored: Iterable[tuple[int, Segment]]) -> None:
         """Take the settings and everything stored."""
         self._published = settings.summaries
+        self._kind = kind
         everything = list(stored)
         self.stores = [
             Store(level, kind, SUMMARY_METRIC_NAMES, settings.detectors, everything) for level in LEVEL_NAMES
@@ -59,8 +61,22 @@ class WindowDetection:
         for rules in self.rules:
             rules.take(control.rules)
 
-    def observe(self, level: int, keys: list[str], end_ms: Integers, aggregates: Floats, into: Findings) -> None:
-        """Judge closed windows of one level, in the order in which each key's windows closed."""
+    def observe(
+        self,
+        level: int,
+        keys: list[str],
+        end_ms: Integers,
+        aggregates: Floats,
+        into: Findings,
+        *,
+        parts: Sequence[Sequence[Part]] = (),
+        far: dict[int, list[Part]] | None = None,
+    ) -> None:
+        """Judge closed windows of one level, in the order in which each key's windows closed.
+
+        `parts`, if given, are what is known of the parts of each window; `far`, if given, receives by place those
+        windows that are themselves far parts of wider ones.
+        """
         store, name, length_ms = self.stores[level], LEVEL_NAMES[level], LEVELS_MS[level]
         is_published = name == self._published
         rules = self.rules[level]
@@ -69,14 +85,20 @@ class WindowDetection:
         metrics = derive(aggregates, length_ms)
         volumes = aggregates[:, _CALLS]
         rows = store.state.rows(keys)
-        expected: dict[str, Floats] | None = {} if is_published else None
+        expected: dict[str, Floats] | None = {} if is_published or far is not None else None
         for flag in store.observe(rows, end_ms, metrics, volumes, expected):
-            into.anomalies.append(of_window(flag, store.entity(int(rows[flag.observation])), name, length_ms))
+            moved = self._moved(flag, parts[flag.observation]) if parts else ()
+            into.anomalies.append(of_window(flag, store.entity(int(rows[flag.observation])), name, length_ms, moved))
         for hit in rules.observe(keys, end_ms, Columns(SUMMARY_METRIC_NAMES, metrics)):
             into.anomalies.append(of_window_rule(hit, name, length_ms, int(volumes[hit.observation])))
-        if expected is not None:
+        if far is not None and expected is not None:
+            far.update(far_parts(keys, aggregates, metrics, expected))
+        if is_published and expected is not None:
             entities = [store.entity(row) for row in rows.tolist()]
             into.summaries.extend(_summaries(entities, name, length_ms, end_ms, metrics, expected, volumes))
+
+    def _moved(self, flag: Flag, parts: Sequence[Part]) -> tuple[Moved, ...]:
+        return moved_by(parts, flag.metric, flag.side, names_tenants=self._kind is EntityType.PROVIDER)
 
     def pass_time(self, watermark_ms: int, into: Findings) -> None:
         """Judge who is silent, when every window up to the watermark has been observed."""

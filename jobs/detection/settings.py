@@ -7,10 +7,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jobs.errors import SentinelError
+from jobs.plugins.files import read_plugins
 from schemas.json_schema import schema_of
 from schemas.yaml_document import read_yaml
 from udfs.detectors import AnyDetector, installed_detectors, union_of
 from udfs.event_columns import TelemetryFormat
+from udfs.plugins import compiled
 from udfs.settings import DetectionSettings
 
 
@@ -43,7 +45,7 @@ def configuration_schema() -> dict[str, Any]:
 def load(path: Path) -> JobSettings:
     """Return the settings in a YAML file; raises SentinelError naming file, place and problem."""
     try:
-        return read(path.read_bytes())
+        return read(path.read_bytes(), path.parent)
     except OSError as error:
         problem = f"cannot read the configuration {path}: {error.strerror}"
         raise SentinelError(problem) from None
@@ -52,23 +54,29 @@ def load(path: Path) -> JobSettings:
         raise SentinelError(problem) from None
 
 
-def read(document: bytes) -> JobSettings:
+def read(document: bytes, folder: Path = Path()) -> JobSettings:
     """Return the settings in a YAML document; raises ValueError with what is wrong and where.
 
-    Which types of detectors there are depends on the plug-ins that are installed, so theirs is a second step.
+    Which types of detectors there are depends on the plug-ins, installed ones and those whose files the document names
+    (from `folder`, if they are not absolute), so theirs is a second step.
     """
     raw = read_yaml(document)
     listed = (
         raw["detection"].pop("detectors", None) if isinstance(raw, dict) and _is_section(raw.get("detection")) else None
     )
     settings = msgspec.convert({} if raw is None else raw, JobSettings)
+    own = read_plugins(folder / name for name in settings.detection.plugins)
     if listed is None:
         return settings
     try:
-        detectors = msgspec.convert(listed, tuple[union_of(installed_detectors()), ...])  # type: ignore[misc]
+        detectors = msgspec.convert(listed, tuple[union_of(installed_detectors(own)), ...])  # type: ignore[misc]
     except msgspec.ValidationError as error:
         raise ValueError(f"detection.detectors: {error}") from None
     detection = msgspec.structs.replace(settings.detection, detectors=detectors)
+    # What is wrong with the kernels of a file is told here, and not by a job that cannot begin.
+    for detector in detectors:
+        if type(detector) in own:
+            compiled(detector, detector.metrics)
     return msgspec.structs.replace(settings, detection=detection)
 
 

@@ -69,6 +69,8 @@ CREATE TEMPORARY TABLE anomalies (
     `trace_ids` ARRAY<STRING>,
     `fingerprint` STRING,
     `actions_taken` ARRAY<ROW<`action` STRING, `target` STRING, `status` STRING, `timestamp` TIMESTAMP_LTZ(3)>>,
+    `explanation` STRING,
+    `moved` ARRAY<ROW<`dimension` STRING, `value` STRING, `share` DOUBLE>>,
     -- Anomalies of a minute's window come later than those of a second's.
     WATERMARK FOR `timestamp` AS `timestamp` - INTERVAL '2' MINUTE
 ) WITH (
@@ -167,6 +169,32 @@ CREATE TEMPORARY TABLE dead_letters (
     'scan.startup.mode' = 'earliest-offset',
     'format' = 'json',
     'json.timestamp-format.standard' = 'ISO-8601'
+);
+
+-- The newest verdict on each anomaly.
+CREATE TEMPORARY TABLE feedback (
+    `anomaly_id` STRING,
+    `verdict` STRING,
+    `given_at` TIMESTAMP_LTZ(3),
+    `note` STRING,
+    `given_by` STRING,
+    `timestamp` TIMESTAMP_LTZ(3),
+    `detector_id` STRING,
+    `detector_version` STRING,
+    `tenant_id` STRING,
+    `entity_id` STRING,
+    `metric` STRING,
+    `severity` STRING,
+    `raw_score` DOUBLE,
+    `schema_version` STRING,
+    PRIMARY KEY (`anomaly_id`) NOT ENFORCED
+) WITH (
+    'connector' = 'upsert-kafka',
+    'topic' = 'sentinel.feedback',
+    'properties.bootstrap.servers' = '127.0.0.1:9092',
+    'key.format' = 'raw',
+    'value.format' = 'json',
+    'value.json.timestamp-format.standard' = 'ISO-8601'
 );
 
 -- Late events are the bytes of the originals under the key `topic-partition-offset`.

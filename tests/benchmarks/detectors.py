@@ -19,9 +19,10 @@ import numpy as np
 from jobs.bench.surroundings import processor
 from jobs.training.fit import fit
 from jobs.training.windows import Windows
-from tests.conformance.test_detectors import DEFAULTS, START_AT_MS, USUAL
 from udfs.aggregates import OBSERVED
+from udfs.conformance.observations import START_AT_MS, usual_of
 from udfs.detector import Detector
+from udfs.detectors.defaults import default_detectors
 from udfs.driver import STEP_MS, Driver
 from udfs.kernels import Floats
 
@@ -30,15 +31,10 @@ BATCH = 250
 _FITTED_ON = 5_000
 
 
-def usual(name: str) -> float:
-    """Return what is usual of an observed metric."""
-    return USUAL[max((each for each in USUAL if name == each or name.startswith(f"{each}_")), key=len)]
-
-
 def drawn(detector: Detector, count: int, draw: np.random.Generator) -> Floats:
     """Return ordinary values of everything that is observed, float64[count, names]."""
     names = OBSERVED[detector.on, detector.entity]
-    values = np.array([usual(name) for name in names]) * draw.lognormal(0.0, 0.2, (count, len(names)))
+    values = np.array([usual_of(name) for name in names]) * draw.lognormal(0.0, 0.2, (count, len(names)))
     for column in (names.index(name) for name in ("error", "error_rate") if name in names):
         values[:, column] = draw.random(count) < 0.01 if detector.on == "event" else draw.uniform(0, 0.02, count)
     return values
@@ -83,7 +79,7 @@ def cost_us(detector: Detector, series: int, observations: int) -> float:
 def measure(observations: int) -> dict[str, object]:
     """Return the costs of all types, in the order of the default configuration."""
     costs: dict[str, dict[str, object]] = {}
-    for detector in reversed({type(each): each for each in reversed(DEFAULTS)}.values()):
+    for detector in reversed({type(each): each for each in reversed(default_detectors())}.values()):
         costs[detector.detector_id] = {
             "type": type(detector).__struct_config__.tag,
             "on": detector.on,

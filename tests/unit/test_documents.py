@@ -72,7 +72,7 @@ def test_commands_in_the_documentation_exist() -> None:
     for document in PAGES:
         shell = "".join(block.text for block in blocks_of(document) if block.language == "sh")
         assert set(re.findall(r"\bmake ([a-z-]+)", shell)) <= targets, document
-        assert set(re.findall(r"(?:^|/|&& )sentinel ([a-z]+)", shell, re.MULTILINE)) <= commands, document
+        assert set(re.findall(r"(?:^|/|&& )sentinel ([a-z-]+)", shell, re.MULTILINE)) <= commands, document
 
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)

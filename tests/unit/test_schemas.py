@@ -36,6 +36,7 @@ RECORDS = {
     "alert-definition": strategies.alert_definitions,
     "rule": strategies.rules,
     "published-model": strategies.published_models,
+    "feedback": strategies.feedback,
 }
 
 

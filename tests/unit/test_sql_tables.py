@@ -6,9 +6,10 @@ import pytest
 from msgspec import Struct, inspect
 
 from jobs.stack.sql_client import TABLES, tables_of
-from jobs.topics import ACTIONS, ALERTS, FEEDBACK, TOPICS
+from jobs.topics import ACTIONS, ALERTS, TOPICS
 from schemas.anomaly import Anomaly
 from schemas.dead_letter import DeadLetter
+from schemas.feedback import Feedback
 from schemas.fields import alternatives, fields_of, is_instant
 from schemas.incident import Incident
 from schemas.summary import Summary
@@ -17,11 +18,12 @@ from schemas.telemetry import TelemetryEvent
 SCALARS: dict[type[inspect.Type], str] = {
     inspect.StrType: "STRING",
     inspect.EnumType: "STRING",
+    inspect.LiteralType: "STRING",
     inspect.IntType: "BIGINT",
     inspect.FloatType: "DOUBLE",
     inspect.BoolType: "BOOLEAN",
 }
-RESERVED = {topic.name for topic in (ALERTS, ACTIONS, FEEDBACK)}
+RESERVED = {topic.name for topic in (ALERTS, ACTIONS)}
 """Nothing writes these yet."""
 
 
@@ -54,7 +56,13 @@ def _sql(kind: inspect.Type) -> str:
 
 @pytest.mark.parametrize(
     ("table", "record"),
-    [("anomalies", Anomaly), ("incidents", Incident), ("summaries", Summary), ("dead_letters", DeadLetter)],
+    [
+        ("anomalies", Anomaly),
+        ("incidents", Incident),
+        ("summaries", Summary),
+        ("dead_letters", DeadLetter),
+        ("feedback", Feedback),
+    ],
 )
 def test_table_has_the_columns_of_its_record(table: str, record: type[Struct]) -> None:
     written = statement(table).replace("ROW< ", "ROW<")

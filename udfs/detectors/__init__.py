@@ -1,6 +1,6 @@
 """Detectors: one file each, and the union of them all, which is the registry and decodes by the tag `type`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from importlib.metadata import entry_points
 from operator import or_
@@ -45,8 +45,8 @@ AnyDetector = (
 BUILT_IN: tuple[type[Detector], ...] = AnyDetector.__args__
 
 
-def installed_detectors() -> tuple[type[Detector], ...]:
-    """Return the built-in types of detectors and those of installed plug-ins.
+def installed_detectors(own: Iterable[type[Detector]] = ()) -> tuple[type[Detector], ...]:
+    """Return the built-in types of detectors, those of installed plug-ins, and `own` ones from files.
 
     Raises ValueError, naming the plug-in, if what it names is no detector or takes the tag of another.
     """
@@ -57,11 +57,18 @@ def installed_detectors() -> tuple[type[Detector], ...]:
             raise ValueError(  # noqa: TRY004 one kind of error for whatever is wrong with a plug-in
                 f"plug-in {entry_point.name!r}: {entry_point.value} is no subclass of udfs.detector.Detector"
             )
-        tags = {each.__struct_config__.tag for each in found}
-        if named.__struct_config__.tag in tags:
-            raise ValueError(f"plug-in {entry_point.name!r}: there is already a detector of type {_tag(named)!r}")
-        found.append(named)
+        _add(named, entry_point.name, found)
+    for each in own:
+        _add(each, each.__name__, found)
     return tuple(found)
+
+
+def _add(detector: type[Detector], name: str, found: list[type[Detector]]) -> None:
+    if _tag(detector) in map(_tag, found):
+        raise ValueError(
+            f"plug-in {name!r}: there is already a detector of type {_tag(detector)!r}; choose another tag"
+        )
+    found.append(detector)
 
 
 def union_of(detectors: Sequence[type[Detector]]) -> Any:

@@ -5,6 +5,7 @@ from schemas.rule import All, Any, Condition, Not, Operator, Pattern, Rule, Thre
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
 from udfs.aggregates import UNITS
+from udfs.explanation import quantity_text
 from udfs.identity import anomaly_id, fingerprint
 from udfs.rules.watch import Hit
 
@@ -57,6 +58,7 @@ def _anomaly(hit: Hit, evidence: str, context: AnomalyContext, traces: tuple[str
         application_id=entity.application_id or None,
         title=f"{rule.name or rule.rule_id}: {entity.name}",
         description=f"Rule {rule.rule_id} holds: {_spoken(rule)}.",
+        explanation=_explained(rule, metric, observed, limit),
         affected_entity=entity,
         metric=metric,
         unit=UNITS.get(metric, ""),
@@ -70,6 +72,14 @@ def _anomaly(hit: Hit, evidence: str, context: AnomalyContext, traces: tuple[str
         trace_ids=traces,
         fingerprint=fingerprint(detector_id, entity.id, metric),
     )
+
+
+def _explained(rule: Rule, metric: str, observed: float | None, limit: float | None) -> str:
+    if observed is None or limit is None:
+        return f"Rule {rule.rule_id} holds ({_spoken(rule)}); how rare that is, a rule does not say."
+    unit = UNITS.get(metric, "")
+    seen, limit_text = quantity_text(observed, unit), quantity_text(limit, unit)
+    return f"{metric} was {seen}, and rule {rule.rule_id} sets the limit at {limit_text}; rules know no rarity."
 
 
 def _spoken(rule: Rule) -> str:

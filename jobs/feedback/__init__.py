@@ -1,0 +1,1 @@
+"""Feedback: verdicts on anomalies, given, kept and weighed."""

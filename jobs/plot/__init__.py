@@ -1,0 +1,1 @@
+"""Plots: series with their expected band and anomalies, as pictures."""

@@ -1,0 +1,1 @@
+"""Plug-ins: files with detectors of a user's own, read and put to the test."""

@@ -1,0 +1,1 @@
+"""Root cause: metrics and call graphs of other systems, read from files."""
