@@ -25,7 +25,7 @@ PLAINLY := 2>&1 | sed 's/\x1b\[0m//g'
 # Kernels are compiled once and shared by tests, the command line and the TaskManagers.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.sentinel/numba
 
-.PHONY: help setup lock check format test-fast test test-all demo bench clean
+.PHONY: help setup lock check format test-fast test test-all demo bench quality clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -64,6 +64,9 @@ demo: setup ## Replay traffic with nine planted faults through Kafka and Flink a
 bench: setup ## Measure throughput and latency on this machine, a few minutes each
 	$(BIN)/sentinel bench throughput
 	$(BIN)/sentinel bench latency
+
+quality: setup ## Measure detection quality on the labelled series in the folder SENTINEL_DATA, and write docs/quality.md
+	$(BIN)/python -m tests.quality
 
 clean: ## Stop the local stack, then remove .venv, .sentinel and every cache
 	if [ -x $(BIN)/sentinel ]; then $(BIN)/sentinel down || true; fi
