@@ -148,7 +148,7 @@ def _ablation_table(nab: list[Labelled], kpi: list[Labelled], cloud: list[Labell
     variants["no confirmation: one feature may decide"] = replace(SERIES_DETECTOR, largest_part=never)
     variants["no patience with young series"] = replace(SERIES_DETECTOR, young_samples=1.0)
     variants["no silence after an anomaly"] = replace(SERIES_DETECTOR, refractory_samples=0.5)
-    variants["records fade by count alone"] = replace(SERIES_DETECTOR, memory_ms=1.0)
+    variants["blocks by count alone"] = replace(SERIES_DETECTOR, block_ms=1.0)
     rows = []
     for name, detector in variants.items():
         scorer = _with(detector)

@@ -69,11 +69,19 @@ def test_score_is_from_0_to_1_and_at_least_a_half_exactly_for_anomalies(values: 
 def test_ordinary_days_are_quiet_and_a_spike_is_an_anomaly_at_once(seed: int) -> None:
     at_ms, values = daily(21, seed)
     calm = judged(at_ms, values)
-    assert calm.is_anomaly[7 * DAY :].sum() <= 10
+    assert calm.is_anomaly[7 * DAY :].sum() <= 3
     values[-10] += 60.0
     found = judged(at_ms, values)
     assert found.is_anomaly[-10]
     assert found.score[-10] == found.score.max()
+
+
+def test_what_is_unusual_only_for_its_hour_is_found() -> None:
+    at_ms, values = daily(21)
+    trough = 20 * DAY + int(np.argmin(values[20 * DAY :]))
+    assert values[trough] < 65.0
+    values[trough : trough + 12] = 120.0
+    assert judged(at_ms, values).is_anomaly[trough : trough + 12].any()
 
 
 def test_an_anomaly_that_goes_on_is_told_once_and_ranked_high_while_it_lasts() -> None:

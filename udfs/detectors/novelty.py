@@ -5,11 +5,11 @@ import numpy as np
 
 from udfs.detector import Count, Detector, Duration, Kernels, Positive
 from udfs.kernels import Floats, kernel
-from udfs.stats.records import RECORD_WIDTH, excess_beyond, learn_record
+from udfs.stats.records import RECORD_WIDTH, begin_block, begin_record, excess_beyond, learn_record
 from udfs.stats.scale import LINEAR, to_scale
 from udfs.stats.time_of_day import PROFILE_WIDTH, expected_at, learn_time_of_day
 
-_MEMORY_SAMPLES, _MEMORY_MS, _WARM_UP_SAMPLES, _REFRACTORY_SAMPLES, _LARGEST_PART, _YOUNG_SAMPLES, _MARGINS = range(7)
+_BLOCK_SAMPLES, _BLOCK_MS, _WARM_UP_SAMPLES, _REFRACTORY_SAMPLES, _LARGEST_PART, _YOUNG_SAMPLES, _MARGINS = range(7)
 
 # What records are kept of: the value, a short and a long moving average, and the same of what the time of day does not
 # explain. Two more features say how far off the level is: a very short average of the residual, and the jump from it.
@@ -18,10 +18,11 @@ _FEATURES = len(FEATURES)
 _VALUE, _SHORT, _LONG, _RESIDUAL, _RESIDUAL_SHORT, _RESIDUAL_LONG, _RESIDUAL_NEAR, _JUMP = range(_FEATURES + 2)
 _SMOOTHING = (1.0, 1.0 / 12.0, 1.0 / 48.0, 1.0, 1.0 / 12.0, 1.0 / 48.0, 0.25)
 _REFRACTORY_SHARE = 0.03
-"""After an anomaly this share of all observations so far is silent, at most `refractory_samples`."""
+"""After news this share of all observations so far is silent, at most `refractory_samples`."""
+_ESCALATION = 4.0
 
-_COUNT, _NEWEST_AT, _STEP_MS, _SPREAD, _LAST_ANOMALY = range(5)
-_AVERAGES = 5
+_COUNT, _NEWEST_AT, _STEP_MS, _SPREAD, _NEWS, _NEWS_AT, _BLOCK = range(7)
+_AVERAGES = 7
 _CENTRES = _AVERAGES + _RESIDUAL_NEAR + 1
 _SCATTERS = _CENTRES + 3
 _RECORDS = _SCATTERS + 3
@@ -30,6 +31,7 @@ _WIDTH = _PROFILE + PROFILE_WIDTH
 
 _MEAN_TO_DEVIATION = 1.2533  # standard deviations of a normal law per mean absolute deviation
 _CLIP = 3.0
+_FIRST_SAMPLES = 20.0  # before that there is no scatter to go by
 _STEPS_AVERAGED = 10.0
 _STEP_FACTOR = 1.02
 _LEVEL_SAMPLES = 30_000.0
@@ -53,25 +55,33 @@ def _write_features(state: Floats, x: float, at_ms: int, features: Floats) -> No
 
 
 @kernel
-def _score(state: Floats, x: float, volume: float, at_ms: int, parameters: Floats) -> float:
-    count = state[_COUNT]
-    if count < parameters[_WARM_UP_SAMPLES]:
+def _news(state: Floats, features: Floats, parameters: Floats) -> float:
+    """Return what features tell that is new, above > 0, below < 0: nothing in the silence after the last news.
+
+    What is several times as large as the last news is news all the same.
+    """
+    count = state[_COUNT] + 1.0
+    if count <= parameters[_WARM_UP_SAMPLES]:
         return 0.0
-    silent = min(parameters[_REFRACTORY_SAMPLES], _REFRACTORY_SHARE * count)
-    if state[_LAST_ANOMALY] > 0.0 and count + 1.0 - state[_LAST_ANOMALY] <= silent:
-        return 0.0
-    features = np.empty(_FEATURES + 2)
-    _write_features(state, to_scale(x, LINEAR), at_ms, features)
     total, side = 0.0, 0.0
     for feature in range(_FEATURES):
-        part = (
-            excess_beyond(state, _RECORDS + feature * RECORD_WIDTH, features[feature]) / parameters[_MARGINS + feature]
-        )
+        excess = excess_beyond(state, _RECORDS + feature * RECORD_WIDTH, features[feature])
+        part = excess / parameters[_MARGINS + feature]
         part = min(max(part, -parameters[_LARGEST_PART]), parameters[_LARGEST_PART])
         total += abs(part)
         side += part
-    total /= 1.0 + max(math.log(parameters[_YOUNG_SAMPLES] / (count + 1.0)), 0.0)
+    total /= 1.0 + max(math.log(parameters[_YOUNG_SAMPLES] / count), 0.0)
+    silence = min(parameters[_REFRACTORY_SAMPLES], _REFRACTORY_SHARE * count)
+    if state[_NEWS_AT] > 0.0 and count - state[_NEWS_AT] <= silence and total < _ESCALATION * state[_NEWS]:
+        return 0.0
     return total if side >= 0.0 else -total
+
+
+@kernel
+def _score(state: Floats, x: float, volume: float, at_ms: int, parameters: Floats) -> float:
+    features = np.empty(_FEATURES + 2)
+    _write_features(state, to_scale(x, LINEAR), at_ms, features)
+    return _news(state, features, parameters)
 
 
 @kernel
@@ -105,19 +115,35 @@ def _learn(state: Floats, x: float, volume: float, at_ms: int, parameters: Float
     features = np.empty(_FEATURES + 2)
     _write_features(state, x, at_ms, features)
     count = state[_COUNT] + 1.0
+    news = abs(_news(state, features, parameters))
+    if news >= 1.0:
+        state[_NEWS], state[_NEWS_AT] = news, count
     _learn_step(state, float(at_ms), count)
-    fading = 1.0 / max(parameters[_MEMORY_SAMPLES], parameters[_MEMORY_MS] / max(state[_STEP_MS], 1.0))
-    for feature in range(_FEATURES):
-        learn_record(state, _RECORDS + feature * RECORD_WIDTH, features[feature], count, fading)
+    _learn_records(state, features, parameters)
     if weight > 0.0:
         _learn_level(state, features, count)
-        reach = _CLIP * state[_SPREAD] if count > 20.0 else np.inf  # noqa: PLR2004 - no scatter yet
+        reach = _CLIP * state[_SPREAD] if count > _FIRST_SAMPLES else np.inf
         learn_time_of_day(state, _PROFILE, x, at_ms, count, state[_STEP_MS], reach)
-    else:
-        state[_LAST_ANOMALY] = count
     for feature in range(_RESIDUAL_NEAR + 1):
         state[_AVERAGES + feature] = features[feature]
     state[_COUNT] = count
+
+
+@kernel
+def _learn_records(state: Floats, features: Floats, parameters: Floats) -> None:
+    """Take the features into their records, whatever they are: what is broken once is no record any more."""
+    state[_BLOCK] += 1.0
+    is_over = state[_BLOCK] > parameters[_BLOCK_SAMPLES] and state[_BLOCK] * state[_STEP_MS] > parameters[_BLOCK_MS]
+    if is_over:
+        state[_BLOCK] = 1.0
+    for feature in range(_FEATURES):
+        at = _RECORDS + feature * RECORD_WIDTH
+        if state[_COUNT] == 0.0:
+            begin_record(state, at, features[feature])
+        elif is_over:
+            begin_block(state, at, features[feature])
+        else:
+            learn_record(state, at, features[feature])
 
 
 @kernel
@@ -138,12 +164,12 @@ def _learn_level(state: Floats, features: Floats, count: float) -> None:
     weight = max(1.0 / count, 1.0 / _LEVEL_SAMPLES)
     for k, feature in enumerate((_RESIDUAL, _RESIDUAL_NEAR, _JUMP)):
         difference = features[feature] - state[_CENTRES + k]
-        reach = _CLIP * state[_SCATTERS + k] if count > 20.0 else np.inf  # noqa: PLR2004 - no scatter yet
+        reach = _CLIP * state[_SCATTERS + k] if count > _FIRST_SAMPLES else np.inf
         difference = min(max(difference, -reach), reach)
         state[_CENTRES + k] += weight * difference
         state[_SCATTERS + k] += weight * (abs(difference) - state[_SCATTERS + k])
     distance = abs(features[_VALUE] - state[_PROFILE])
-    reach = _CLIP * state[_SPREAD] if count > 20.0 else np.inf  # noqa: PLR2004 - no scatter yet
+    reach = _CLIP * state[_SPREAD] if count > _FIRST_SAMPLES else np.inf
     state[_SPREAD] += weight * (min(distance, reach) - state[_SPREAD])
 
 
@@ -163,10 +189,10 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     """What a series has never done before, by the records that several of its features break together; for any series.
 
     Features are the value, a short and a long moving average, and the same of what its time of day does not explain.
-    Each has a record to both sides, which fades over weeks. The score adds up by which multiple of its margin each
+    Each has a record to both sides, which holds for weeks. The score adds up by which multiple of its margin each
     feature breaks its record, cut off so that no single feature decides for more than it knows; while a series is
-    young it counts for less. After an anomaly the detector is silent for a while, which a series' age decides: what
-    goes on is no news.
+    young it counts for less. After news the detector is silent for a while, which a series' age decides: what goes on
+    is no news, unless it is several times as large.
 
     Raw score: multiples of what makes an anomaly. State: 135 floats a series (1.2 kB). Warm-up: 120 observations, of
     any step. Scores are calibrated by convention, six decades for each multiple. Sources: `udfs.stats.records`,
@@ -177,10 +203,10 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     critical: Positive | None = 3.0
     warm_up_samples: Count = 120
     warm_up_ms: Duration = 0
-    memory_samples: Positive = 6_000.0
-    """Observations over which a record fades, at least."""
-    memory_ms: Positive = 21 * 86_400_000.0
-    """Time over which a record fades, at least."""
+    block_samples: Positive = 2_000.0
+    """A record holds for one to two blocks of at least so many observations"""
+    block_ms: Positive = 7 * 86_400_000.0
+    """and at least so long."""
     margins: tuple[Positive, Positive, Positive, Positive, Positive, Positive] = (0.05, 0.05, 0.02, 0.05, 0.1, 0.1)
     """By which share of its range each feature must break its record to be an anomaly by itself."""
     largest_part: Positive = 1.5
@@ -188,7 +214,7 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     young_samples: Positive = 2_000.0
     """A younger series breaks records all the time: its score is divided by 1 + log(this / observations)."""
     refractory_samples: Positive = 150.0
-    """Most observations that are silent after an anomaly."""
+    """Most observations that are silent after news."""
 
     method: ClassVar[str] = "records of several features"
     unit: ClassVar[str] = "multiples"
@@ -196,10 +222,10 @@ class Novelty(Detector, frozen=True, tag="novelty"):
 
     @property
     def state_width(self) -> int:
-        """Clock and scatter, averages, centres and scatters of the level, records, time of day."""
+        """Clock, news, averages, centres and scatters of the level, records, time of day."""
         return _WIDTH
 
     def parameters(self) -> Floats:
         """How long records last, warm-up, silence, how scores are added up, margins."""
-        times = (self.memory_samples, self.memory_ms, self.warm_up_samples, self.refractory_samples)
+        times = (self.block_samples, self.block_ms, self.warm_up_samples, self.refractory_samples)
         return np.array([*times, self.largest_part, self.young_samples, *self.margins], dtype=np.float64)

@@ -1,14 +1,14 @@
-"""Records: how far ordinary values of a feature reach to both sides, as two extremes that slowly fade.
+"""Records: how far a feature has reached to both sides in the present block of observations and in the one before.
 
-State: HIGH, LOW and MIDDLE. A value beyond an extreme is a record; the extreme follows it at once, and then fades
-towards the slow mean of the feature. What breaks a record by a share of the whole range is remarkable whatever the law
-of the feature is (Wilks 1959, Recurrence of extreme observations), and costs no window of the past.
+State: HIGH and LOW of either block. When a block ends, what came before the last one is forgotten: a record holds for
+one to two blocks. What breaks a record by a share of the whole range is remarkable whatever the law of the feature is,
+and no window of the past is kept to know it (Chandler 1952, The distribution and frequency of record values).
 """
 
 from udfs.kernels import Floats, kernel
 
-RECORD_WIDTH = 3
-_HIGH, _LOW, _MIDDLE = range(RECORD_WIDTH)
+RECORD_WIDTH = 4
+_HIGH, _LOW, _PAST_HIGH, _PAST_LOW = range(RECORD_WIDTH)
 
 LARGEST_EXCESS = 1e3
 """Of a feature that never moved, anything else is a record by this much."""
@@ -20,7 +20,8 @@ def excess_beyond(state: Floats, at: int, value: float) -> float:
 
     `at` is where the record's state begins. At most LARGEST_EXCESS in size.
     """
-    high, low = state[at + _HIGH], state[at + _LOW]
+    high = max(state[at + _HIGH], state[at + _PAST_HIGH])
+    low = min(state[at + _LOW], state[at + _PAST_LOW])
     beyond = value - high if value > high else min(value - low, 0.0)
     if beyond == 0.0:
         return 0.0
@@ -31,11 +32,21 @@ def excess_beyond(state: Floats, at: int, value: float) -> float:
 
 
 @kernel
-def learn_record(state: Floats, at: int, value: float, count: float, fading: float) -> None:
-    """Take a value into the record; `count` were seen with it, `fading` in (0, 1) is what is forgotten with one."""
-    if count <= 1.0:
-        state[at + _HIGH] = state[at + _LOW] = state[at + _MIDDLE] = value
-        return
-    middle = state[at + _MIDDLE] = state[at + _MIDDLE] + max(fading, 1.0 / count) * (value - state[at + _MIDDLE])
-    state[at + _HIGH] = max(value, state[at + _HIGH] - fading * (state[at + _HIGH] - middle))
-    state[at + _LOW] = min(value, state[at + _LOW] + fading * (middle - state[at + _LOW]))
+def begin_record(state: Floats, at: int, value: float) -> None:
+    """Take the first value of all."""
+    for place in range(RECORD_WIDTH):
+        state[at + place] = value
+
+
+@kernel
+def begin_block(state: Floats, at: int, value: float) -> None:
+    """Take the first value of a new block."""
+    state[at + _PAST_HIGH], state[at + _PAST_LOW] = state[at + _HIGH], state[at + _LOW]
+    state[at + _HIGH] = state[at + _LOW] = value
+
+
+@kernel
+def learn_record(state: Floats, at: int, value: float) -> None:
+    """Take a value into the present block."""
+    state[at + _HIGH] = max(state[at + _HIGH], value)
+    state[at + _LOW] = min(state[at + _LOW], value)
