@@ -1,20 +1,22 @@
 """Series: one column of numbers with times, judged from its first observation to its last by the detector `novelty`."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from udfs.calibration import calibrate, heavy_tail_decades
 from udfs.decision import CRITICAL_RANK, WARNING_RANK
+from udfs.detector import Kernel
 from udfs.detectors.novelty import Novelty, deviation_of
 from udfs.kernels import Floats, Integers, kernel
 
 SERIES_DETECTOR = Novelty(detector_id="series", on="event", metrics=("value",))
 """The one default configuration, whatever the series."""
 
-_score, _learn, _, _surprise, _expect = Novelty.kernels
+_score, _learn, _surprise = Novelty.kernels.score, Novelty.kernels.learn, Novelty.kernels.surprise
+_expect = cast("Kernel", Novelty.kernels.expect)
 
 
 class Verdicts(NamedTuple):
@@ -68,7 +70,8 @@ def _judge(
     seen = False
     for i in range(values.shape[0]):
         x, at = values[i], at_ms[i]
-        seen = seen or state.any()
+        if not seen:
+            seen = bool(state.any())
         if seen:
             band[i, 0], band[i, 1], band[i, 2] = _expect(state, 1.0, at, parameters, 1.0)
         if not math.isfinite(x):

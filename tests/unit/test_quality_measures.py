@@ -5,18 +5,18 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from tests.quality.floors import FLOORS, record_rule
-from tests.quality.labelled_data import Labelled
+from tests.quality.labelled_data import Labelled, Labels
 from tests.quality.measures import average_precision, composite_f1, events, vus_pr
 from tests.quality.nab_rule import PROFILES, nab_score, nab_score_at
 from udfs.kernels import Floats
 
 
-def drawn(seed: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Floats]:
+def drawn(seed: int) -> tuple[Labels, Floats]:
     draw = np.random.default_rng(seed)
     labels = np.zeros(500, dtype=np.int64)
     for start in draw.integers(0, 480, 5):
         labels[start : start + 8] = 1
-    return labels, np.round(draw.random(500) + 0.4 * labels, 2)
+    return labels, np.round(draw.random(500) + 0.4 * labels, 2).astype(np.float64)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -194,7 +194,7 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     young it counts for less. After news the detector is silent for a while, which a series' age decides: what goes on
     is no news, unless it is several times as large.
 
-    Raw score: multiples of what makes an anomaly. State: 135 floats a series (1.2 kB). Warm-up: 120 observations, of
+    Raw score: multiples of what makes an anomaly. State: 143 floats a series (1.1 kB). Warm-up: 120 observations, of
     any step. Scores are calibrated by convention, six decades for each multiple. Sources: `udfs.stats.records`,
     `udfs.stats.time_of_day`.
     """
@@ -207,7 +207,7 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     """A record holds for one to two blocks of at least so many observations"""
     block_ms: Positive = 7 * 86_400_000.0
     """and at least so long."""
-    margins: tuple[Positive, Positive, Positive, Positive, Positive, Positive] = (0.05, 0.05, 0.02, 0.05, 0.1, 0.1)
+    margins: tuple[Positive, Positive, Positive, Positive, Positive, Positive] = (0.04, 0.04, 0.02, 0.04, 0.08, 0.08)
     """By which share of its range each feature must break its record to be an anomaly by itself."""
     largest_part: Positive = 1.5
     """What one feature adds to the score at most: more must be confirmed by others."""
