@@ -26,7 +26,7 @@ PLAINLY := 2>&1 | sed 's/\x1b\[0m//g'
 # Kernels are compiled once and shared by tests, the command line and the TaskManagers.
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.sentinel/numba
 
-.PHONY: help setup lock check format test-fast test test-all demo bench bench-peers clean
+.PHONY: help setup lock check format test-fast test test-all demo bench bench-peers quality clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -68,6 +68,9 @@ bench: setup ## Measure throughput and latency on this machine, a few minutes ea
 
 bench-peers: setup ## Put Quix Streams, Bytewax, Faust, PySpark, a plain loop and Flink SQL beside the detection job (an hour)
 	$(BIN)/python -m tests.benchmarks.peers --out .sentinel/peers/table.md
+
+quality: setup ## Measure detection quality on the labelled series in the folder SENTINEL_DATA, and write docs/quality.md
+	$(BIN)/python -m tests.quality
 
 clean: ## Stop the local stack, then remove .venv, .sentinel and every cache
 	if [ -x $(BIN)/sentinel ]; then $(BIN)/sentinel down || true; fi

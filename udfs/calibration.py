@@ -46,3 +46,13 @@ def deviation_decades(z: float) -> float:
 def nats_decades(nats: float) -> float:
     """Return minus the decimal logarithm of exp(-nats): for logarithms of likelihood ratios (Wald 1945)."""
     return nats / math.log(10.0)
+
+
+@kernel
+def heavy_tail_decades(z: float) -> float:
+    """Return minus the decimal logarithm of the probability of a deviation of `z` deviations under a heavy tail.
+
+    The tail falls with the sixth power, as Student's t with six degrees of freedom does: for values of any series,
+    whose law nobody knows. It keeps apart what is thousands of deviations out, where `deviation_decades` is at its end.
+    """
+    return 3.0 * math.log10(1.0 + z * z)

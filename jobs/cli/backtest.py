@@ -1,14 +1,13 @@
-"""The command that says what the detection job would have found in a file."""
+"""The commands that say what the detection job would have found in files."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
-from jobs.backtest import telemetry
+from jobs.backtest import series, telemetry
 from jobs.backtest.control import in_force
 from jobs.detection.settings import JobSettings, load
 from jobs.errors import SentinelError
@@ -19,15 +18,11 @@ from jobs.score.table import report_console, score_table
 from jobs.training.files import read_model
 from schemas.codec import encode
 
-
-class Subject(StrEnum):
-    """What a file holds."""
-
-    TELEMETRY = "telemetry"
+backtest = typer.Typer(no_args_is_help=True, help="Run detectors over files, without Kafka and Flink.")
 
 
-def backtest(
-    subject: Annotated[Subject, typer.Argument(help="What the file holds.")],  # noqa: ARG001 - the only one so far
+@backtest.command("telemetry")
+def run_telemetry(
     source: Annotated[
         Path,
         typer.Argument(
@@ -71,3 +66,21 @@ def backtest(
     )
     if planted is not None:
         console.print(score_table(score(planted, result.anomalies, result.incidents)))
+
+
+@backtest.command("series")
+def run_series(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="CSV with the columns timestamp and value, .csv or .csv.gz, or folders of such files."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for one CSV of the same name for each.")],
+) -> None:
+    """Judge series of any origin and step, each in one pass: write scores, anomalies and the expected band."""
+    console = report_console()
+    for result in series.backtest(sources, out):
+        missing = f", {result.missing} of them without a value" if result.missing else ""
+        console.print(
+            f"{result.source}: {result.anomalies} anomalies, {result.critical} of them critical, in {result.rows} "
+            f"rows{missing}"
+        )

@@ -209,7 +209,10 @@ def test_backtest_with_the_truth_says_what_was_found(tmp_path: Path) -> None:
 
 def _run(command: object, *arguments: str) -> str:
     app = typer.Typer()
-    app.command()(command)  # type: ignore[type-var]
+    if isinstance(command, typer.Typer):
+        app = command
+    else:
+        app.command()(command)  # type: ignore[type-var]
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output

@@ -18,6 +18,7 @@ from udfs.detectors.half_space_forest import HalfSpaceForest
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
 from udfs.detectors.no_data import NoData
+from udfs.detectors.novelty import Novelty
 from udfs.detectors.percentile_band import PercentileBand
 from udfs.detectors.robust_zscore import RobustZScore
 from udfs.detectors.runaway_user import RunawayUser
@@ -36,6 +37,7 @@ AnyDetector = (
     | ErrorBurst
     | RunawayUser
     | NoData
+    | Novelty
     | HalfSpaceForest
     | IsolationForest
     | Autoencoder
