@@ -1,6 +1,6 @@
 """Journal: all that a shard has to store, in entries of which each holds what has changed since the one before.
 
-Storing then costs one write, however many series were touched, and writes no more than those. Later entries override
+Storing then costs a few writes, however many series were touched, and writes no more than those. Later entries override
 earlier ones; one of which nothing is valid any more is dropped. When entries hold half as much again as is valid of
 them, what is valid in the oldest is written once more with the newest: so the journal stays bounded.
 """
@@ -19,10 +19,14 @@ _SLACK: Final = 65_536
 """Bytes that a small journal may hold beyond its share: a few entries, so that not every write rewrites the oldest."""
 
 
+_ENTRY_BYTES: Final = 262_144
+"""Bytes of series an entry has at most, about: the JVM keeps values of megabytes apart, and is slow to."""
+
+
 class _Entry(Struct, frozen=True, array_like=True):
     segments: list[Segment]
     values: dict[str, bytes]
-    """Small values that are stored whole in every entry."""
+    """Small values that are stored whole each time."""
 
 
 class Journal:
@@ -44,7 +48,7 @@ class Journal:
         return [(number, segment) for number, entry in self._read for segment in entry.segments]
 
     def write(self, states: Sequence[SeriesState], values: dict[str, bytes]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield the key and the bytes of the entry that holds all changes, and the keys of those that are dropped.
+        """Yield the keys and bytes of the entries that hold all changes, and the keys of those that are dropped.
 
         Everything is written anew when a state has forgotten rows or is no longer there, so that nothing comes back.
         """
@@ -72,13 +76,24 @@ class Journal:
         for number in dropped:
             del self._sizes[number], self._series[number]
             yield str(number), None
-        segments = [segment for state in states if (segment := state.segment(self._next)) is not None]
-        self._stores.update(segment.store for segment in segments)
+        segments: list[Segment] = []
+        for state in states:
+            for rows in state.touched(_ENTRY_BYTES):
+                segments.append(state.segment(rows, self._next))
+                if sum(len(each.values) for each in segments) >= _ENTRY_BYTES:
+                    yield self._entry(segments, {})
+                    segments = []
+        # The last entry is the one that small values are read from.
+        yield self._entry(segments, values)
+
+    def _entry(self, segments: list[Segment], values: dict[str, bytes]) -> tuple[str, bytes]:
+        number = self._next
         data = bytes([JOURNAL_VERSION]) + msgspec.msgpack.encode(_Entry(segments, values))
-        self._sizes[self._next] = len(data)
-        self._series[self._next] = sum(len(segment.keys) for segment in segments)
-        yield str(self._next), data
+        self._stores.update(segment.store for segment in segments)
+        self._sizes[number] = len(data)
+        self._series[number] = sum(len(segment.keys) for segment in segments)
         self._next += 1
+        return str(number), data
 
 
 def _decode(data: bytes) -> _Entry:

@@ -6,7 +6,7 @@ detector leaves the others' columns alone.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -131,13 +131,17 @@ class SeriesState:
         numbers, counts = np.unique(written_in, return_counts=True)
         return Counter(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
 
-    def segment(self, number: int) -> Segment | None:
-        """Return the rows touched since the last call, to be written in the entry of this number; None if none was."""
+    def touched(self, part_bytes: int) -> Iterator[Integers]:
+        """Yield the rows touched since the last call, in parts whose segments have at most about so many bytes."""
         self.has_forgotten = False
         rows = np.flatnonzero(self._is_touched)
-        if not len(rows):
-            return None
         self._is_touched[rows] = False
+        step = max(1, part_bytes // (8 * packed_width(self.layout.width)))
+        for start in range(0, len(rows), step):
+            yield rows[start : start + step]
+
+    def segment(self, rows: Integers, number: int) -> Segment:
+        """Return some rows, to be written in the entry of this number."""
         self._written_in[rows] = number
         packed = np.empty(len(rows) * packed_width(self.layout.width), dtype=np.uint64)
         size = pack(self.values.view(np.uint64), rows, packed)

@@ -114,3 +114,16 @@ def test_another_layout_keeps_the_blocks_that_are_the_same() -> None:
 def test_what_cannot_be_read_is_refused(damaged: bytes) -> None:
     with pytest.raises(StateError):
         states(Journal([("0", damaged)]))
+
+
+def test_no_entry_is_large_however_much_has_changed() -> None:
+    stored: dict[str, bytes] = {}
+    journal = Journal([])
+    now = states(journal)
+    for state in now:
+        state.rows([f"key-{i}" for i in range(20_000)])
+        state.values[:] = np.random.default_rng(1).random(state.values.shape)
+    keep(stored, journal.write(now, {"own": b"1"}))
+    assert max(map(len, stored.values())) < 1_000_000
+    assert [contents(state) for state in states(Journal(stored.items()))] == [contents(state) for state in now]
+    assert Journal(stored.items()).values == {"own": b"1"}
