@@ -136,7 +136,7 @@ class SeriesState:
         self.has_forgotten = False
         rows = np.flatnonzero(self._is_touched)
         self._is_touched[rows] = False
-        step = max(1, part_bytes // (8 * packed_width(self.layout.width)))
+        step = max(1, part_bytes // max(1, 8 * packed_width(self.layout.width)))
         for start in range(0, len(rows), step):
             yield rows[start : start + step]
 
