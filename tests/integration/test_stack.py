@@ -36,7 +36,7 @@ def produce(stack: Stack, topic: str, value: bytes) -> None:
     """Write one record and wait until the broker has it."""
     failures: list[object] = []
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "message.max.bytes": 13_000_000})
-    producer.produce(topic, value, on_delivery=lambda error, _: failures.append(error) if error else None)
+    producer.produce(topic, value, key=b"key", on_delivery=lambda error, _: failures.append(error) if error else None)
     assert producer.flush(30) == 0
     assert not failures
 
