@@ -61,6 +61,16 @@ class RollUp(KeyedBroadcastProcessFunction):
                 self._journal.put(key, data)
                 written += len(data)
         self._metrics.count("shares")
+        self._metrics.count("split_applications", len(findings.split))
+        for each in findings.split:
+            _LOG.warning(
+                "split application: %s of tenant %s is in partitions %d and %d: two baselines, each of a part "
+                "of its calls; give its producers the key and the partitioner of docs/contracts.md",
+                each.application,
+                each.tenant,
+                each.first,
+                each.second,
+            )
         self._metrics.count("state_written_bytes", written)
         self._metrics.count_anomalies(findings.anomalies)
         if findings.summaries or findings.anomalies:

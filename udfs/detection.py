@@ -71,6 +71,7 @@ class ShardDetection:
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
         self._explains = any(each.entity in _SPANNING for each in settings.detectors)
         self._control_version = -1
+        self._told_generation, self._told = 0, 0
         own = self._journal.values
         progress = own.get(_PROGRESS)
         self._newest_at_ms = int.from_bytes(progress, "little") if progress else 0
@@ -122,7 +123,7 @@ class ShardDetection:
             shared += self._on_time(before_ms, findings)
         if shared or self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
             # One share for the batch: progress may be told only with everything that lies before it.
-            share = Share(self._partition, self.watermark_ms, shared)
+            share = Share(self._partition, self.watermark_ms, shared, self._untold_applications())
             findings.shares.append(msgspec.json.encode(share).decode())
         return findings
 
@@ -135,6 +136,15 @@ class ShardDetection:
         states = [self._calls.state, self._users.state, *self._windows.states()]
         states += [*self._call_rules.states(), *self._user_rules.states()]
         return self._journal.write(states, values)
+
+    def _untold_applications(self) -> list[str]:
+        """Return the applications that have state here and were not told of since this shard began."""
+        state = self._calls.state
+        if state.generation != self._told_generation:
+            self._told_generation, self._told = state.generation, 0
+        keys = state.keys[self._told :]
+        self._told = len(state.keys)
+        return sorted({SEPARATOR.join(key.split(SEPARATOR)[2:]) for key in keys})
 
     def _take_control(self) -> None:
         """Take the rules and models in force."""

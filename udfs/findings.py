@@ -1,10 +1,21 @@
 """Findings: what detection has to say about one batch of records."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from schemas.anomaly import Anomaly
 from schemas.dead_letter import DeadLetter
 from schemas.summary import Summary
+
+
+class SplitApplication(NamedTuple):
+    """An application whose events are in two partitions, so that each has a baseline of a part of them."""
+
+    tenant: str
+    application: str
+    first: int
+    second: int
 
 
 class Findings(Struct):
@@ -19,5 +30,6 @@ class Findings(Struct):
     summaries: list[Summary] = []
     shares: list[str] = []
     """Parts of windows that span shards, and the shard's progress, as `udfs.spanning` reads them."""
+    split: list[SplitApplication] = []
     watermark_ms: int | None = None
     """Set when event time has come far enough to tell others."""

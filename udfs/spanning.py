@@ -13,8 +13,8 @@ from msgspec import Struct
 from schemas.anomaly import EntityType
 from udfs.aggregates import AGGREGATES, MAXIMA
 from udfs.control import Control
-from udfs.entity import tenant_provider_key
-from udfs.findings import Findings
+from udfs.entity import SEPARATOR, tenant_provider_key
+from udfs.findings import Findings, SplitApplication
 from udfs.journal import Journal
 from udfs.kernels import Floats
 from udfs.moved import Part, added
@@ -28,6 +28,8 @@ IDLE_MS = 30_000
 _TEN, _MINUTE = 1, 2
 _TEN_MS, _MINUTE_MS = LEVELS_MS[_TEN], LEVELS_MS[_MINUTE]
 _HOUR_MS = 3_600_000
+_APPLICATIONS_MAX = 100_000
+"""Applications of which the shard is remembered, the newest ones; shards tell of all when they begin."""
 
 
 class SharedWindow(Struct, frozen=True, array_like=True):
@@ -47,6 +49,8 @@ class Share(Struct, frozen=True, array_like=True):
     shard: int
     watermark_ms: int
     windows: list[SharedWindow]
+    applications: list[str] = []
+    """Tenant and application, joined by `SEPARATOR`, of which the shard has state and has not yet said so."""
 
 
 class _Open(Struct, array_like=True):
@@ -77,6 +81,7 @@ class SpanningDetection:
         self._open = msgspec.msgpack.decode(data, type=_Open) if data else _Open({}, {}, {})
         self._begun_at_ms = 0
         self._heard_at_ms: dict[int, int] = {}
+        self._shard_of: dict[str, int] = {}
 
     @property
     def series(self) -> int:
@@ -106,7 +111,7 @@ class SpanningDetection:
         self._begun_at_ms = self._begun_at_ms or now_ms
         self._heard_at_ms[share.shard] = now_ms
         known[share.shard] = max(known.get(share.shard, 0), share.watermark_ms)
-        findings = Findings()
+        findings = Findings(split=self._split(share))
         complete_ms = self._complete_ms(now_ms)
         done = sorted(key for key in self._open.tens if key[0] <= complete_ms)
         self._judge(_TEN, [(key, self._open.tens.pop(key)) for key in done], findings)
@@ -114,6 +119,18 @@ class SpanningDetection:
         self._judge(_MINUTE, [(key, self._open.minutes.pop(key)) for key in minutes], findings)
         self._pass_time(complete_ms, findings)
         return findings
+
+    def _split(self, share: Share) -> list[SplitApplication]:
+        """Return the applications that another shard has state of as well."""
+        found = []
+        for application in share.applications:
+            first = self._shard_of.setdefault(application, share.shard)
+            if first != share.shard:
+                tenant, _, name = application.partition(SEPARATOR)
+                found.append(SplitApplication(tenant, name, first, share.shard))
+        while len(self._shard_of) > _APPLICATIONS_MAX:
+            del self._shard_of[next(iter(self._shard_of))]
+        return found
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return what is to be stored, key and bytes."""
