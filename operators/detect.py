@@ -1,8 +1,8 @@
 """Detect: hands rows of records to the pure detection of their shard, and what it found to the streams behind.
 
 The working arrays live here, loaded when a shard's first row comes. State is the journal of the shard
-(`udfs/journal.py`): what has changed is written as one bytes value right before each checkpoint barrier, when an empty
-block comes. That needs aligned barriers, which are Flink's default: nothing behind a barrier may be taken before it.
+(`udfs/journal.py`): what has changed is written right before each checkpoint barrier, when an empty block comes. That
+needs aligned barriers, which are Flink's default: nothing behind a barrier may be taken before it.
 """
 
 import logging
@@ -18,6 +18,7 @@ from operators.control import announce, announce_refused, change, load
 from operators.lines import SUMMARIES, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
+from operators.stored import store
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.time import to_at_ms
@@ -91,7 +92,7 @@ class Detect(KeyedBroadcastProcessFunction):
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
         if not block:
-            self._store(shard)
+            store(shard.changes(), self._journal, self._metrics)
             return
         records = read_block(block)
         findings = shard.on_records(records)
@@ -110,14 +111,6 @@ class Detect(KeyedBroadcastProcessFunction):
         shard = ShardDetection(self._settings, self._control, partition, self._journal.items())
         _LOG.info("shard begins: partition %d, %d series restored", partition, shard.series)
         return shard
-
-    def _store(self, shard: ShardDetection) -> None:
-        for key, data in shard.changes():
-            if data is None:
-                self._journal.remove(key)
-            else:
-                self._journal.put(key, data)
-                self._metrics.count("state_written_bytes", len(data))
 
     def _tell_in_force(self) -> None:
         self._metrics.set("rules_in_force", len(self._control.rules))

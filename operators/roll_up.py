@@ -15,6 +15,7 @@ from operators.detect import anomaly_row
 from operators.lines import SUMMARIES, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import OperatorMetrics
+from operators.stored import store
 from udfs.control import Control
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
@@ -53,13 +54,7 @@ class RollUp(KeyedBroadcastProcessFunction):
             _LOG.info("roll-up begins: %d series restored", self._detection.series)
         # The context of a broadcast function has no processing time in thread mode (Flink 2.3.0).
         findings = self._detection.on_share(value, time.time_ns() // 1_000_000)
-        written = 0
-        for key, data in self._detection.changes():
-            if data is None:
-                self._journal.remove(key)
-            else:
-                self._journal.put(key, data)
-                written += len(data)
+        store(self._detection.changes(), self._journal, self._metrics)
         self._metrics.count("shares")
         self._metrics.count("split_applications", len(findings.split))
         for each in findings.split:
@@ -71,7 +66,6 @@ class RollUp(KeyedBroadcastProcessFunction):
                 each.first,
                 each.second,
             )
-        self._metrics.count("state_written_bytes", written)
         self._metrics.count_anomalies(findings.anomalies)
         if findings.summaries or findings.anomalies:
             self._metrics.set("state_bytes", self._detection.stored_bytes)
