@@ -16,10 +16,11 @@ from schemas.telemetry import TelemetryEvent
 from tests import strategies
 from tests.bad_records import bad_records, good_event
 from tests.calls import START_AT_MS, call, troubled_calls
-from udfs.event_columns import STATUSES, TYPES, EventColumns, read_columns
+from tests.told_columns import of_event, of_refusal, told
+from udfs.event_columns import read_columns
 from udfs.json_kernel import GIVEN_UP, read_events
 from udfs.record_block import block_of
-from udfs.telemetry_program import EVENT_TYPE, NUMBERS, STATUS, TEXTS, telemetry_program
+from udfs.telemetry_program import NUMBERS, telemetry_program
 
 PLAIN = encode(call(1, START_AT_MS, 1, 250.0))
 
@@ -29,43 +30,14 @@ def wanted(payload: bytes | None) -> dict[str, object]:
     try:
         event, at_ms = decode_timed_event(payload)
     except DecodeError as error:
-        return {"refused": (error.reason, error.detail)}
-    return {
-        "at_ms": at_ms,
-        "numbers": [at(event, path) for path in NUMBERS],
-        "texts": [at(event, path) for path in TEXTS],
-        "type": event.event_type,
-        "status": event.data.status,
-    }
-
-
-def at(record: object, path: tuple[str, ...]) -> object:
-    """Return a field; None if it or what it is in is missing."""
-    for name in path:
-        record = getattr(record, name) if record is not None else None
-    return record
-
-
-def read(columns: EventColumns, position: int) -> dict[str, object]:
-    """Return what the columns say of a record, in the same form."""
-    if position in columns.refused:
-        assert columns.at_ms[position] == GIVEN_UP
-        error = columns.refused[position]
-        return {"refused": (error.reason, error.detail)}
-    status = int(columns.codes[position, STATUS])
-    return {
-        "at_ms": columns.at_ms[position],
-        "numbers": [None if np.isnan(each) else each for each in columns.numbers[position].tolist()],
-        "texts": [columns.text(position, column) for column in range(len(TEXTS))],
-        "type": TYPES[columns.codes[position, EVENT_TYPE]],
-        "status": STATUSES[status] if status >= 0 else None,
-    }
+        return of_refusal(error)
+    return of_event(event) | {"at_ms": at_ms}
 
 
 def check(payloads: list[bytes | None]) -> None:
     columns = read_columns(block_of(payloads, range(len(payloads))), "json")
     for position, payload in enumerate(payloads):
-        assert read(columns, position) == wanted(payload)
+        assert told(columns, position) == wanted(payload)
 
 
 def given_up(payloads: list[bytes]) -> int:
