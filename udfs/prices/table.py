@@ -1,0 +1,143 @@
+"""Price table: what tokens of each model cost, since when."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+_CACHED_LOOKUPS: Final = 4_096
+
+
+class Tier(Struct, frozen=True, forbid_unknown_fields=True):
+    """A price for requests with more than `start` input tokens; it holds for the whole request."""
+
+    start: int
+    price: float
+
+
+class Tiered(Struct, frozen=True, forbid_unknown_fields=True):
+    """A price that depends on how long the input is."""
+
+    base: float
+    tiers: tuple[Tier, ...]
+
+    def at(self, input_tokens: int) -> float:
+        """Return the price of a request with so many input tokens."""
+        return max(
+            (tier for tier in self.tiers if input_tokens > tier.start),
+            key=lambda tier: tier.start,
+            default=Tier(0, self.base),
+        ).price
+
+
+Rate = float | Tiered
+"""US dollars a million tokens."""
+
+
+class Constraint(Struct, frozen=True, forbid_unknown_fields=True):
+    """When prices hold: from a day on, or in a period of every day (UTC)."""
+
+    start_date: str | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+
+
+class Prices(Struct, frozen=True, forbid_unknown_fields=True):
+    """Prices of one model while their constraint holds; a kind without a price costs what input costs."""
+
+    constraint: Constraint | None = None
+    input_mtok: Rate | None = None
+    output_mtok: Rate | None = None
+    cache_read_mtok: Rate | None = None
+    cache_write_mtok: Rate | None = None
+    input_audio_mtok: Rate | None = None
+    output_audio_mtok: Rate | None = None
+
+
+class PricedModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model of a provider, by which names it goes, and its prices in the order of time."""
+
+    provider: str
+    model: str
+    match: dict[str, Any]
+    prices: tuple[Prices, ...]
+
+
+class PriceTable:
+    """Prices by provider, name of the model and time."""
+
+    def __init__(self, models: Mapping[str, tuple[PricedModel, ...]]) -> None:
+        """Take the models of each provider in the order in which they are tried."""
+        self._models = models
+        self._found: dict[tuple[str, str], PricedModel | None] = {}
+
+    def prices(self, provider: str | None, model: str, at_ms: int) -> Prices | None:
+        """Return what holds for a model at a time, or None for a model that the table does not have."""
+        key = (provider or "", model)
+        try:
+            found = self._found[key]
+        except KeyError:
+            found = self._search(provider, model)
+            if len(self._found) >= _CACHED_LOOKUPS:
+                self._found.clear()
+            self._found[key] = found
+        return None if found is None else _at(found.prices, at_ms)
+
+    def _search(self, provider: str | None, model: str) -> PricedModel | None:
+        name = model.lower()
+        for priced in self._models.get(provider or "", ()):
+            if matches(priced.match, name):
+                return priced
+        return None
+
+
+def matches(rule: Mapping[str, Any], name: str) -> bool:
+    """Return whether a name of a model in lower case meets a rule of the table."""
+    ((kind, value),) = rule.items()
+    return _KINDS[kind](value, name)
+
+
+_KINDS: Final[Mapping[str, Callable[[Any, str], bool]]] = {
+    "equals": lambda text, name: name == text,
+    "starts_with": lambda text, name: name.startswith(text),
+    "ends_with": lambda text, name: name.endswith(text),
+    "contains": lambda text, name: text in name,
+    "or": lambda parts, name: any(matches(part, name) for part in parts),
+    "and": lambda parts, name: all(matches(part, name) for part in parts),
+}
+
+
+def read_table(document: bytes) -> PriceTable:
+    """Return the table that a JSON array of models holds. Raises ValueError with place and problem."""
+    try:
+        models = msgspec.json.decode(document, type=tuple[PricedModel, ...])
+    except msgspec.DecodeError as problem:
+        raise ValueError(str(problem)) from None
+    by_provider: dict[str, tuple[PricedModel, ...]] = {}
+    for priced in models:
+        by_provider[priced.provider] = (*by_provider.get(priced.provider, ()), priced)
+    return PriceTable(by_provider)
+
+
+def _at(prices: tuple[Prices, ...], at_ms: int) -> Prices | None:
+    """Return the last prices that hold."""
+    if len(prices) == 1 and prices[0].constraint is None:
+        return prices[0]
+    at = datetime.fromtimestamp(at_ms / 1_000, UTC)
+    day, clock = at.date().isoformat(), at.strftime("%H:%M:%SZ")
+    for each in reversed(prices):
+        if each.constraint is None or _holds(each.constraint, day, clock):
+            return each
+    return None
+
+
+def _holds(constraint: Constraint, day: str, clock: str) -> bool:
+    if constraint.start_date is not None and day < constraint.start_date:
+        return False
+    if constraint.start_time is None or constraint.end_time is None:
+        return True
+    if constraint.start_time <= constraint.end_time:
+        return constraint.start_time <= clock < constraint.end_time
+    return clock >= constraint.start_time or clock < constraint.end_time
