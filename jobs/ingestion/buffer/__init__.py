@@ -1,0 +1,7 @@
+"""What the servers and the delivery need of the buffer."""
+
+from jobs.ingestion.buffer.buffer import Buffer
+from jobs.ingestion.buffer.event import Keyed, Refusal, Unconfirmed, Waiting
+from jobs.ingestion.buffer.settings import Ack, BufferSettings, TenantRoom
+
+__all__ = ["Ack", "Buffer", "BufferSettings", "Keyed", "Refusal", "TenantRoom", "Unconfirmed", "Waiting"]

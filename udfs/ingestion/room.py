@@ -1,0 +1,54 @@
+"""Room for new events: take them, make room, wait, or refuse, as the tenant's policy says."""
+
+from enum import StrEnum
+from typing import assert_never
+
+from msgspec import Struct
+
+from udfs.ingestion.account import Turned
+
+
+class WhenFull(StrEnum):
+    """What becomes of a tenant's events when its share of the buffer is full."""
+
+    BLOCK = "block"
+    """The sender waits for room until its deadline, then the new events are refused."""
+    NEWEST = "newest"
+    """The new events are refused at once."""
+    OLDEST = "oldest"
+    """The oldest events of the tenant are dropped for the new ones."""
+
+
+class Take(Struct, frozen=True, tag=True):
+    """Take the events, after `drop_bytes` of the tenant's oldest ones are given up."""
+
+    drop_bytes: int = 0
+
+
+class Wait(Struct, frozen=True, tag=True):
+    """Ask again when something has been delivered; at the deadline, refuse for this reason."""
+
+    reason: Turned
+
+
+class Refuse(Struct, frozen=True, tag=True):
+    """Do not take the events."""
+
+    reason: Turned
+
+
+def room_in_share(size_bytes: int, held_bytes: int, share_bytes: int, when_full: WhenFull) -> Take | Wait | Refuse:
+    """Decide about `size_bytes` of new events of a tenant that holds `held_bytes` of its `share_bytes`."""
+    over = held_bytes + size_bytes - share_bytes
+    if over <= 0:
+        return Take()
+    if size_bytes > share_bytes:
+        return Refuse(Turned.TENANT_FULL)
+    match when_full:
+        case WhenFull.OLDEST:
+            return Take(drop_bytes=over)
+        case WhenFull.BLOCK:
+            return Wait(Turned.TENANT_FULL)
+        case WhenFull.NEWEST:
+            return Refuse(Turned.TENANT_FULL)
+    assert_never(when_full)
