@@ -13,8 +13,14 @@ class Alert(Struct, frozen=True, kw_only=True):
     """When its sender last spoke of it."""
     ends_at_ms: int | None = None
     """None is unknown: it ends when its sender has been silent for the resolve time-out."""
+    times_out: bool = False
+    """Whether dispatch has set the end, because the sender did not; the next word of the sender moves it."""
     annotations: dict[str, str] = {}
     generator_url: str = ""
+
+    def is_resolved(self, now_ms: int) -> bool:
+        """Return whether it has ended."""
+        return self.ends_at_ms is not None and self.ends_at_ms <= now_ms
 
 
 def fingerprint(labels: dict[str, str]) -> str:

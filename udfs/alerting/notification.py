@@ -37,6 +37,10 @@ class Notification(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     truncated_alerts: int = 0
     external_url: str = ""
+    deadline_at_ms: int | None = None
+    """When the group is looked at again; what is not delivered by then may be decided anew."""
+    supersedes: str = ""
+    """Identifier of an undelivered notice that this one takes the place of: it is not to be tried any more."""
 
     @property
     def firing(self) -> bool:

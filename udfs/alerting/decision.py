@@ -1,0 +1,58 @@
+"""Decisions: what dispatch did about an alert or a group, and why."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class DecisionReason(StrEnum):
+    """Everything that dispatch can decide; the set is closed."""
+
+    # About an alert as it comes in.
+    ROUTED = "routed"
+    """It belongs to the group, which is told of by the receiver."""
+    MERGED = "merged"
+    """Its interval overlaps with what was known of it: the two are one."""
+    # About an alert when its group is looked at.
+    INHIBITED = "inhibited"
+    """`refers_to` is the fingerprint of the alert that inhibits it."""
+    SILENCED = "silenced"
+    """`refers_to` is the identifier of the silence."""
+    RESOLVED_BEFORE_NOTICE = "resolved_before_notice"
+    """It ended before anybody was told that it fired, so nobody is told at all."""
+    # About a group when it is looked at.
+    MUTED_BY_INTERVAL = "muted_by_interval"
+    """`refers_to` is the name of the time interval."""
+    OUTSIDE_ACTIVE_INTERVALS = "outside_active_intervals"
+    """`refers_to` has the names of the intervals, none of which holds now."""
+    THROTTLED = "throttled"
+    """The receiver has had its share for the tenant; `refers_to` is the tenant. What it missed comes with the next."""
+    DUPLICATE = "duplicate"
+    """The channel knows all of it, and its repeat interval has not passed."""
+    STILL_SENDING = "still_sending"
+    """The same notice is under way; `refers_to` is its identifier."""
+    RESOLVED_NOT_WANTED = "resolved_not_wanted"
+    """Only resolved alerts, and the channel does not send them."""
+    # About a notice.
+    NOTIFIED = "notified"
+    """It was handed over for sending; `refers_to` is why, `notification_id` which."""
+    SENT = "sent"
+    """The receiver has confirmed it."""
+    FAILED = "failed"
+    """It cannot be delivered; the group's next turn decides again."""
+    SUPERSEDED = "superseded"
+    """Not yet delivered when a newer notice took its place; `refers_to` is the newer one."""
+
+
+class Decision(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One decision, as it is kept for `why`."""
+
+    at_ms: int
+    reason: DecisionReason
+    group_key: str = ""
+    receiver: str = ""
+    channel: str = ""
+    fingerprint: str = ""
+    """Of the alert; empty if the decision is about the whole group."""
+    refers_to: str = ""
+    notification_id: str = ""

@@ -1,0 +1,625 @@
+"""The dispatcher: alerts, time and settings in; notices and the reasons for them out.
+
+It reads no clock and sends nothing. Whoever runs it calls `advance` at `next_wake_at_ms`, hands the notices over for
+sending, says `on_sent` or `on_failed` of each, and keeps the records of `take_changes` in the same transaction as the
+notices: a dispatcher that is restored from its records goes on as if nothing had happened.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from heapq import heappop, heappush
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from udfs.alerting import silence as silence_rules
+from udfs.alerting.alert import Alert, fingerprint
+from udfs.alerting.alert_order import in_order
+from udfs.alerting.decision import Decision, DecisionReason
+from udfs.alerting.group import Group, group_id
+from udfs.alerting.inhibition import Inhibition
+from udfs.alerting.label_text import labels_text
+from udfs.alerting.merge import merged, with_end
+from udfs.alerting.notice import common_to, notification_id
+from udfs.alerting.notification import Notification, NotificationReason
+from udfs.alerting.notification_log import LogEntry, notify_reason
+from udfs.alerting.records import AlertRecord, ClockRecord, GroupRecord, Pending, Record
+from udfs.alerting.route import Route, matching_routes, walk
+from udfs.alerting.settings import Channel, DispatchSettings
+from udfs.alerting.silence import Silence, Silences
+
+CLEAN_UP_EVERY_MS = 30_000
+"""A group that is empty when this is over is forgotten, and its next alert waits for the group wait again."""
+COLLECT_EVERY_MS = 1_800_000
+"""How often alerts that have ended, and of which nothing is left to tell, are forgotten."""
+LOG_RETENTION_MS = 120 * 3_600_000
+
+
+class Step(Struct, frozen=True):
+    """What came of one input or of the time that passed."""
+
+    notifications: tuple[Notification, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+
+class Dispatcher:
+    """Decides who is told what and when; one instance per route tree. Not safe for several threads."""
+
+    def __init__(self, settings: DispatchSettings, now_ms: int, records: Iterable[Record] = ()) -> None:
+        """Begin at an instant, or go on where the records were written.
+
+        If the settings are others than those of the records, the groups are formed anew, as by `on_settings`.
+        """
+        self.alerts: dict[str, Alert] = {}
+        """By fingerprint, each with an end."""
+        self.silences = Silences()
+        self.log: dict[tuple[str, str, str], LogEntry] = {}
+        """By group key, receiver and channel."""
+        self.pending: dict[str, Pending] = {}
+        self._under_way: dict[tuple[str, str, str], str] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+        self._clock = ClockRecord(now_ms, now_ms, "")
+        self._take_settings(settings)
+        self._restore(records, now_ms)
+
+    # What is asked of it.
+
+    def on_alerts(self, alerts: Iterable[Alert], now_ms: int) -> Step:
+        """Take alerts as they were sent; labels with an empty value are dropped, as if they were not there."""
+        self._tidy(now_ms)
+        decisions: list[Decision] = []
+        for sent in alerts:
+            self._take(sent, now_ms, decisions)
+        return Step(decisions=tuple(decisions))
+
+    def on_silence(self, wanted: Silence, now_ms: int) -> str:
+        """Add or change a silence and return its identifier.
+
+        A silence whose identifier is known is changed in place if that leaves the past as it was; otherwise the known
+        one is ended and the caller has to ask again with a new identifier: ValueError says so. Raises ValueError, too,
+        for a silence that means everything or has no matcher.
+        """
+        wanted = silence_rules.normal(replace(wanted, updated_at_ms=now_ms))
+        silence_rules.check(wanted)
+        known = self.silences.by_id.get(wanted.silence_id)
+        if known is None:
+            wanted = replace(wanted, starts_at_ms=max(wanted.starts_at_ms, now_ms))
+            if wanted.ends_at_ms < wanted.starts_at_ms:
+                raise ValueError("the end of a silence is not in the past")
+        elif not silence_rules.can_become(known, wanted, now_ms):
+            raise ValueError(f"silence {known.silence_id} cannot be changed to this; end it and make another one")
+        self._put_silence(wanted)
+        return wanted.silence_id
+
+    def expire_silence(self, silence_id: str, now_ms: int) -> None:
+        """End a silence now; one that has expired stays as it is. Raises KeyError if there is none."""
+        known = self.silences.by_id[silence_id]
+        if known.state(now_ms) is not silence_rules.SilenceState.EXPIRED:
+            self._put_silence(silence_rules.expired(known, now_ms))
+
+    def on_settings(self, settings: DispatchSettings, now_ms: int) -> Step:
+        """Go on under other settings: groups are formed anew, and what has been told stays told."""
+        self._tidy(now_ms)
+        members = {each for group in self._groups.values() for each in group.members}
+        for group in list(self._groups.values()):
+            self._remove(group)
+        self._take_settings(settings)
+        self._form_groups(members, now_ms)
+        return Step()
+
+    def advance(self, now_ms: int) -> Step:
+        """Look at every group whose time has come, and return what is to be sent."""
+        self._tidy(now_ms)
+        due: dict[str, Group] = {}
+        while self._agenda and self._agenda[0][0] <= now_ms:
+            at_ms, identifier = heappop(self._agenda)
+            group = self._groups.get(identifier)
+            if group is not None and group.next_at_ms == at_ms:
+                due[identifier] = group
+        notifications: list[Notification] = []
+        decisions: list[Decision] = []
+        for identifier in sorted(due):
+            self._look_at(due[identifier], now_ms, notifications, decisions)
+        return Step(tuple(notifications), tuple(decisions))
+
+    def next_wake_at_ms(self) -> int | None:
+        """Return when `advance` has something to do next; None is never, unless something comes in."""
+        while self._agenda:
+            at_ms, identifier = self._agenda[0]
+            group = self._groups.get(identifier)
+            if group is not None and group.next_at_ms == at_ms:
+                return at_ms
+            heappop(self._agenda)
+        return None
+
+    def on_sent(self, identifier: str, at_ms: int) -> Step:
+        """Take note that the receiver has confirmed a notice; one that is not pending any more changes nothing."""
+        pending = self._no_longer_pending(identifier)
+        if pending is None:
+            return Step()
+        self._write_log(pending, at_ms)
+        self._settle(pending, failed=False, now_ms=at_ms)
+        return Step(decisions=(_about(pending, DecisionReason.SENT, at_ms),))
+
+    def on_failed(self, identifier: str, at_ms: int) -> Step:
+        """Take note that a notice cannot be delivered; its group's next look decides again."""
+        pending = self._no_longer_pending(identifier)
+        if pending is None:
+            return Step()
+        self._settle(pending, failed=True, now_ms=at_ms)
+        return Step(decisions=(_about(pending, DecisionReason.FAILED, at_ms),))
+
+    def take_changes(self) -> list[Record]:
+        """Return the records that have changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return [Record(kind, key, self._value(kind, key)) for kind, key in changed]
+
+    def records(self) -> list[Record]:
+        """Return all records, enough to go on from."""
+        keys = [("clock", "")]
+        keys += [("alert", each) for each in self.alerts]
+        keys += [("group", each) for each in self._groups]
+        keys += [("log", _log_key(*each)) for each in self.log]
+        keys += [("pending", each) for each in self.pending]
+        keys += [("silence", each) for each in self.silences.by_id]
+        return [Record(kind, key, self._value(kind, key)) for kind, key in keys]
+
+    # Alerts and groups.
+
+    def _take(self, sent: Alert, now_ms: int, decisions: list[Decision]) -> None:
+        if "" in sent.labels.values():
+            sent = replace(sent, labels={name: value for name, value in sent.labels.items() if value})
+        identity = fingerprint(sent.labels)
+        alert = with_end(sent, self.settings.resolve_timeout_ms)
+        known = self.alerts.get(identity)
+        both = merged(known, alert, now_ms) if known is not None else None
+        if both is not None:
+            alert = both
+        self.alerts[identity] = alert
+        self._changed["alert", identity] = None
+        self._inhibition.learn(identity, alert)
+        for group in self._groups_for(identity, alert):
+            new = identity not in group.members
+            self._insert(group, identity, alert, now_ms)
+            if new:
+                decisions.append(
+                    Decision(
+                        at_ms=now_ms,
+                        reason=DecisionReason.ROUTED,
+                        group_key=group.key,
+                        receiver=group.route.receiver,
+                        fingerprint=identity,
+                    )
+                )
+
+    def _groups_for(self, identity: str, alert: Alert) -> tuple[Group, ...]:
+        places = self._places.get(identity)
+        if places is None:
+            places = tuple(
+                self._group(route, alert.labels) for route in matching_routes(self.settings.route, alert.labels)
+            )
+        elif not all(group.alive for group in places):
+            places = tuple(self._groups.get(group.group_id, group) for group in places)
+        self._places[identity] = places
+        return places
+
+    def _group(self, route: Route, labels: dict[str, str]) -> Group:
+        number = self._route_numbers[id(route)]
+        group_labels = route.group_labels(labels)
+        known = self._groups.get(group_id(number, f"{route.key}:{labels_text(group_labels)}"))
+        return known or Group(route, number, group_labels)
+
+    def _insert(self, group: Group, identity: str, alert: Alert, now_ms: int) -> None:
+        if not group.alive:
+            self._begin(group, now_ms)
+        group.members.add(identity)
+        group.emptied_at_ms = None
+        self._empty.pop(group.group_id, None)
+        if not group.flushed and alert.starts_at_ms + group.route.group_wait_ms < now_ms < group.next_at_ms:
+            self._look_next(group, now_ms)
+
+    def _begin(self, group: Group, now_ms: int) -> None:
+        group.flushed = False
+        self._add(group)
+        self._look_next(group, now_ms + group.route.group_wait_ms)
+
+    def _add(self, group: Group) -> None:
+        group.alive = True
+        self._groups[group.group_id] = group
+        self._by_key.setdefault(group.key, []).append(group)
+
+    def _look_next(self, group: Group, at_ms: int) -> None:
+        group.next_at_ms = at_ms
+        heappush(self._agenda, (at_ms, group.group_id))
+        self._changed["group", group.group_id] = None
+
+    def _remove(self, group: Group) -> None:
+        group.alive = False
+        group.members.clear()
+        group.said.clear()
+        group.settled = {}
+        self._empty.pop(group.group_id, None)
+        del self._groups[group.group_id]
+        same_key = self._by_key[group.key]
+        same_key.remove(group)
+        if not same_key:
+            del self._by_key[group.key]
+        self._changed["group", group.group_id] = None
+
+    def _look_at(self, group: Group, now_ms: int, notifications: list[Notification], decisions: list[Decision]) -> None:
+        group.flushed = True
+        self._look_next(group, now_ms + group.route.group_interval_ms)
+        if not group.members:
+            return
+        resolved = {each for each in group.members if self.alerts[each].is_resolved(now_ms)}
+        group.settled = {each: self.alerts[each].updated_at_ms for each in resolved}
+        group.failed = False
+        shown = self._not_muted(group, now_ms, decisions)
+        if shown:
+            firing = frozenset(shown) - resolved
+            told = Told(self, group, shown, firing, frozenset(shown) - firing, now_ms)
+            for channel in self.settings.receivers[group.route.receiver]:
+                self._tell(told, channel, notifications, decisions)
+        self._leave(group, now_ms)
+
+    def _not_muted(self, group: Group, now_ms: int, decisions: list[Decision]) -> list[str]:
+        """Return the members that nothing holds back."""
+        route = group.route
+        mute = self._muting_interval(route, now_ms)
+        shown = []
+        said: dict[str, tuple[str, str]] = {}
+        for identity in group.members:
+            labels = self.alerts[identity].labels
+            inhibitor = self._inhibition.inhibitor(labels, now_ms)
+            if inhibitor is not None:
+                said[identity] = DecisionReason.INHIBITED, inhibitor[0]
+                continue
+            if mute is not None:
+                continue
+            silences = self.silences.silencing(identity, labels, now_ms)
+            if silences:
+                said[identity] = DecisionReason.SILENCED, silences[0]
+                continue
+            shown.append(identity)
+        if mute is not None:
+            said[""] = mute
+        for identity, (reason, refers_to) in said.items():
+            if group.said.get(identity) != (reason, refers_to):
+                decisions.append(_of_group(group, DecisionReason(reason), now_ms, identity, refers_to))
+        group.said = said | {name: value for name, value in group.said.items() if name.startswith("channel ")}
+        return shown
+
+    def _muting_interval(self, route: Route, now_ms: int) -> tuple[DecisionReason, str] | None:
+        if route.active_intervals and not any(self._in_interval(name, now_ms) for name in route.active_intervals):
+            return DecisionReason.OUTSIDE_ACTIVE_INTERVALS, ", ".join(route.active_intervals)
+        for name in route.mute_intervals:
+            if self._in_interval(name, now_ms):
+                return DecisionReason.MUTED_BY_INTERVAL, name
+        return None
+
+    def _in_interval(self, name: str, now_ms: int) -> bool:
+        return any(part.holds(now_ms) for part in self.settings.intervals[name])
+
+    def _tell(
+        self, told: "Told", channel: Channel, notifications: list[Notification], decisions: list[Decision]
+    ) -> None:
+        group, now_ms = told.group, told.now_ms
+        receiver = group.route.receiver
+        place = group.key, receiver, channel.name
+        entry = self.log.get(place)
+        reason = notify_reason(
+            entry,
+            firing=told.firing,
+            resolved=told.resolved,
+            send_resolved=channel.send_resolved,
+            repeat_interval_ms=group.route.repeat_interval_ms,
+            now_ms=now_ms,
+        )
+        if reason is None:
+            if place in self._under_way:
+                # It may still arrive, and then there is an end to tell: nobody leaves before the next look.
+                group.settled = {}
+            never = entry is None or not (told.firing or entry.firing)
+            quiet = DecisionReason.RESOLVED_BEFORE_NOTICE if never and not told.firing else DecisionReason.DUPLICATE
+            self._say_once(group, channel, quiet, now_ms, decisions)
+            return
+        identifier = notification_id(*place, told.firing, told.resolved, entry.sent_at_ms if entry else 0)
+        pending = Pending(identifier, *place, told.firing, told.resolved, group.route.repeat_interval_ms)
+        if not channel.send_resolved and not told.firing:
+            self._write_log(pending, now_ms)
+            self._say_once(group, channel, DecisionReason.RESOLVED_NOT_WANTED, now_ms, decisions)
+            return
+        before = self._under_way.get(place)
+        if before == identifier:
+            self._say_once(group, channel, DecisionReason.STILL_SENDING, now_ms, decisions, identifier)
+            return
+        if before is not None:
+            decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+            self._no_longer_pending(before)
+        self.pending[identifier] = pending
+        self._under_way[place] = identifier
+        self._changed["pending", identifier] = None
+        notifications.append(told.notification(identifier, channel, reason, before or ""))
+        group.said.pop(f"channel {channel.name}", None)
+        decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, reason))
+
+    def _say_once(
+        self,
+        group: Group,
+        channel: Channel,
+        reason: DecisionReason,
+        now_ms: int,
+        decisions: list[Decision],
+        refers_to: str = "",
+    ) -> None:
+        name = f"channel {channel.name}"
+        if group.said.get(name) != (reason, refers_to):
+            group.said[name] = reason, refers_to
+            decision = _of_group(group, reason, now_ms, "", refers_to)
+            decisions.append(replace(decision, channel=channel.name))
+
+    # What became of notices.
+
+    def _no_longer_pending(self, identifier: str) -> Pending | None:
+        pending = self.pending.pop(identifier, None)
+        if pending is not None:
+            self._under_way.pop((pending.group_key, pending.receiver, pending.channel), None)
+            self._changed["pending", identifier] = None
+        return pending
+
+    def _write_log(self, pending: Pending, at_ms: int) -> None:
+        place = pending.group_key, pending.receiver, pending.channel
+        kept_ms = min(2 * pending.repeat_interval_ms, LOG_RETENTION_MS)
+        self.log[place] = LogEntry(
+            sent_at_ms=at_ms, firing=pending.firing, resolved=pending.resolved, expires_at_ms=at_ms + kept_ms
+        )
+        self._changed["log", _log_key(*place)] = None
+
+    def _settle(self, pending: Pending, *, failed: bool, now_ms: int) -> None:
+        for group in self._by_key.get(pending.group_key, ()):
+            if group.route.receiver == pending.receiver:
+                group.failed = group.failed or failed
+                self._changed["group", group.group_id] = None
+                self._leave(group, now_ms)
+
+    def _leave(self, group: Group, now_ms: int) -> None:
+        """Let the alerts go whose end has been told, unless they were sent again in the meantime."""
+        receiver = group.route.receiver
+        channels = self.settings.receivers[receiver]
+        if group.failed or any((group.key, receiver, each.name) in self._under_way for each in channels):
+            return
+        for identity, version in group.settled.items():
+            if identity in group.members and self.alerts[identity].updated_at_ms == version:
+                group.members.discard(identity)
+                self._changed["alert", identity] = None
+        group.settled = {}
+        if not group.members and group.emptied_at_ms is None:
+            group.emptied_at_ms = now_ms
+            self._empty[group.group_id] = group
+            self._changed["group", group.group_id] = None
+
+    # Housekeeping.
+
+    def _tidy(self, now_ms: int) -> None:
+        started = self._clock.started_at_ms
+        last_clean_up = now_ms - (now_ms - started) % CLEAN_UP_EVERY_MS
+        for group in [each for each in self._empty.values() if (each.emptied_at_ms or 0) <= last_clean_up]:
+            self._remove(group)
+        if now_ms - self._clock.collected_at_ms >= COLLECT_EVERY_MS:
+            self._collect(now_ms)
+
+    def _collect(self, now_ms: int) -> None:
+        self._clock = replace(self._clock, collected_at_ms=now_ms)
+        self._changed["clock", ""] = None
+        for identity in [each for each, alert in self.alerts.items() if alert.is_resolved(now_ms)]:
+            if not any(identity in group.members for group in self._places.get(identity, ())):
+                del self.alerts[identity]
+                self._places.pop(identity, None)
+                self.silences.forget(identity)
+                self._changed["alert", identity] = None
+        for place in [each for each, entry in self.log.items() if entry.expires_at_ms <= now_ms]:
+            if place[0] not in self._by_key:
+                del self.log[place]
+                self._changed["log", _log_key(*place)] = None
+        for silence_id in self.silences.collect(now_ms):
+            self._changed["silence", silence_id] = None
+
+    def _put_silence(self, silence: Silence) -> None:
+        self.silences.put(silence)
+        self._changed["silence", silence.silence_id] = None
+
+    # Settings and records.
+
+    def _take_settings(self, settings: DispatchSettings) -> None:
+        self.settings = settings
+        self._routes = tuple(walk(settings.route))
+        self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
+        self._inhibition = Inhibition(settings.inhibit_rules)
+        for identity, alert in self.alerts.items():
+            self._inhibition.learn(identity, alert)
+        self._groups: dict[str, Group] = {}
+        self._by_key: dict[str, list[Group]] = {}
+        self._places: dict[str, tuple[Group, ...]] = {}
+        self._empty: dict[str, Group] = {}
+        self._agenda: list[tuple[int, str]] = []
+        digest = sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()
+        self._clock = replace(self._clock, settings_digest=digest)
+        self._changed["clock", ""] = None
+
+    def _form_groups(self, members: set[str], now_ms: int) -> None:
+        """Form groups of all alerts that fire and of those whose end has not been told."""
+        for identity, alert in self.alerts.items():
+            if identity in members or not alert.is_resolved(now_ms):
+                for group in self._groups_for(identity, alert):
+                    self._insert(group, identity, alert, now_ms)
+                self._changed["alert", identity] = None
+
+    def _restore(self, records: Iterable[Record], now_ms: int) -> None:
+        by_kind: dict[str, list[tuple[str, bytes]]] = {}
+        for kind, key, value in records:
+            if value is not None:
+                by_kind.setdefault(kind, []).append((key, value))
+        places: dict[str, tuple[str, ...]] = {}
+        for key, value in by_kind.get("alert", ()):
+            record = msgspec.msgpack.decode(value, type=AlertRecord)
+            self.alerts[key] = record.alert
+            places[key] = record.groups
+            self._inhibition.learn(key, record.alert)
+        for _, value in by_kind.get("silence", ()):
+            self.silences.put(msgspec.msgpack.decode(value, type=Silence))
+        for key, value in by_kind.get("log", ()):
+            group_key, receiver, channel = key.split("\x00")
+            self.log[group_key, receiver, channel] = msgspec.msgpack.decode(value, type=LogEntry)
+        for key, value in by_kind.get("pending", ()):
+            pending = msgspec.msgpack.decode(value, type=Pending)
+            self.pending[key] = pending
+            self._under_way[pending.group_key, pending.receiver, pending.channel] = key
+        digest = self._clock.settings_digest
+        for _, value in by_kind.get("clock", ()):
+            self._clock = msgspec.msgpack.decode(value, type=ClockRecord)
+        if by_kind.get("group") and self._clock.settings_digest == digest:
+            self._restore_groups(by_kind["group"], places)
+        else:
+            self._clock = replace(self._clock, settings_digest=digest)
+            self._form_groups({each for each, groups in places.items() if groups}, now_ms)
+            for key, _ in by_kind.get("group", ()):
+                self._changed["group", key] = None
+
+    def _restore_groups(self, rows: list[tuple[str, bytes]], places: dict[str, tuple[str, ...]]) -> None:
+        for key, value in rows:
+            record = msgspec.msgpack.decode(value, type=GroupRecord)
+            group = Group(self._routes[record.route_number], record.route_number, record.labels)
+            group.flushed, group.failed = record.flushed, record.failed
+            group.settled, group.emptied_at_ms = record.settled, record.emptied_at_ms
+            self._add(group)
+            group.next_at_ms = record.next_at_ms
+            heappush(self._agenda, (record.next_at_ms, key))
+            if record.emptied_at_ms is not None:
+                self._empty[key] = group
+        for identity, names in places.items():
+            for name in names:
+                self._groups[name].members.add(identity)
+
+    def _value(self, kind: str, key: str) -> bytes | None:
+        value: Struct | None
+        if kind == "alert":
+            value = self._alert_record(key)
+        elif kind == "group":
+            value = self._group_record(key)
+        elif kind == "log":
+            group_key, receiver, channel = key.split("\x00")
+            value = self.log.get((group_key, receiver, channel))
+        elif kind == "pending":
+            value = self.pending.get(key)
+        elif kind == "silence":
+            value = self.silences.by_id.get(key)
+        else:
+            value = self._clock
+        return None if value is None else msgspec.msgpack.encode(value)
+
+    def _alert_record(self, identity: str) -> AlertRecord | None:
+        alert = self.alerts.get(identity)
+        if alert is None:
+            return None
+        groups = (each for each in self._groups_for(identity, alert) if identity in each.members)
+        return AlertRecord(alert, tuple(group.group_id for group in groups))
+
+    def _group_record(self, identifier: str) -> GroupRecord | None:
+        group = self._groups.get(identifier)
+        if group is None:
+            return None
+        number = self._route_numbers[id(group.route)]
+        state = group.next_at_ms, group.flushed, group.failed, group.emptied_at_ms, group.settled
+        return GroupRecord(number, group.labels, *state)
+
+
+class Told:
+    """What one look at a group shows to all channels alike, in order; made when the first channel needs it."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        group: Group,
+        shown: list[str],
+        firing: frozenset[str],
+        resolved: frozenset[str],
+        now_ms: int,
+    ) -> None:
+        self.group = group
+        self.firing = firing
+        self.resolved = resolved
+        self.now_ms = now_ms
+        self._alerts = dispatcher.alerts
+        self._external_url = dispatcher.settings.external_url
+        self._shown = shown
+        self._contents: dict[bool, _Content] = {}
+
+    def notification(self, identifier: str, channel: Channel, reason: str, supersedes: str) -> Notification:
+        """Return the notice for one channel; those that send no resolved alerts are told of the firing ones."""
+        content = self._contents.get(channel.send_resolved)
+        if content is None:
+            content = self._contents[channel.send_resolved] = self._content(channel.send_resolved)
+        return Notification(
+            notification_id=identifier,
+            receiver=self.group.route.receiver,
+            channel=channel.name,
+            group_key=self.group.key,
+            group_labels=self.group.labels,
+            common_labels=content.labels,
+            common_annotations=content.annotations,
+            alerts=content.alerts,
+            resolved=content.resolved,
+            reason=NotificationReason(reason),
+            created_at_ms=self.now_ms,
+            external_url=self._external_url,
+            deadline_at_ms=self.group.next_at_ms,
+            supersedes=supersedes,
+        )
+
+    def _content(self, send_resolved: bool) -> "_Content":  # noqa: FBT001 - the channel's own word
+        alerts = []
+        for identity in self._shown:
+            alert = self._alerts[identity]
+            if identity in self.firing:
+                # An end in the future is no end yet.
+                alerts.append(replace(alert, ends_at_ms=None, times_out=False))
+            elif send_resolved:
+                alerts.append(alert)
+        ordered = tuple(in_order(alerts))
+        resolved = tuple(alert.ends_at_ms is not None for alert in ordered)
+        return _Content(ordered, resolved, *common_to(ordered))
+
+
+class _Content(Struct, frozen=True):
+    alerts: tuple[Alert, ...]
+    resolved: tuple[bool, ...]
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+def _log_key(group_key: str, receiver: str, channel: str) -> str:
+    return f"{group_key}\x00{receiver}\x00{channel}"
+
+
+def _of_group(group: Group, reason: DecisionReason, at_ms: int, identity: str, refers_to: str) -> Decision:
+    return Decision(
+        at_ms=at_ms,
+        reason=reason,
+        group_key=group.key,
+        receiver=group.route.receiver,
+        fingerprint=identity,
+        refers_to=refers_to,
+    )
+
+
+def _about(pending: Pending, reason: DecisionReason, at_ms: int, refers_to: str = "") -> Decision:
+    return Decision(
+        at_ms=at_ms,
+        reason=reason,
+        group_key=pending.group_key,
+        receiver=pending.receiver,
+        channel=pending.channel,
+        refers_to=refers_to,
+        notification_id=pending.notification_id,
+    )
