@@ -1,0 +1,1 @@
+"""The outbox: all that dispatch must not forget, in SQLite or PostgreSQL."""

@@ -1,0 +1,343 @@
+"""Both stores of the outbox keep one contract."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.dispatch.outbox.changes import (
+    OFFSETS,
+    STATE,
+    Change,
+    Dead,
+    Decided,
+    Drop,
+    Keep,
+    NotificationState,
+    Plan,
+    Prune,
+    Publish,
+    Published,
+    Revive,
+    Sent,
+    Try,
+    Wait,
+)
+from jobs.dispatch.outbox.opening import open_store
+from jobs.dispatch.outbox.postgresql import _as_it_was, _storable
+from jobs.dispatch.outbox.store import DeposedError, Loaded, OutboxStore, StoreUnavailableError
+from jobs.errors import SentinelError
+from tests.postgres_server import PostgresServer, postgres_server
+
+_NUMBERS = count()
+ALERT = "alert"
+Places = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with postgres_server(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """A function that names a new, empty place for an outbox."""
+    if request.param == "sqlite":
+        return lambda: str(tmp_path / f"outbox-{next(_NUMBERS)}")
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return lambda: server.schema(f"outbox_{os.getpid()}_{next(_NUMBERS)}")
+
+
+def leading(place: str) -> OutboxStore:
+    store = open_store(place)
+    assert store.lead()
+    return store
+
+
+def reopened(place: str) -> Loaded:
+    store = leading(place)
+    try:
+        return store.load()
+    finally:
+        store.close()
+
+
+def plan(notification_id: str, created_at_ms: int = 1, payload: str = '{"alerts": []}') -> Plan:
+    return Plan(
+        notification_id=notification_id,
+        receiver="team",
+        channel="webhook[0]",
+        group_key='{}:{alertname="Slow"}',
+        reason="first_notification",
+        created_at_ms=created_at_ms,
+        payload=payload,
+    )
+
+
+def decided(at_ms: int, value: str, fingerprint: str = "f1", group_key: str = "g") -> Decided:
+    return Decided(at_ms=at_ms, fingerprint=fingerprint, group_key=group_key, notification_id="", value=value)
+
+
+def test_nothing_is_in_a_new_outbox(places: Places) -> None:
+    found = reopened(places())
+    assert set(found.kept) == {STATE}
+    assert (found.open, found.unpublished, found.last_seq) == ((), (), 0)
+
+
+def test_what_was_written_is_there_after_another_start(places: Places) -> None:
+    place = places()
+    store = leading(place)
+    store.write([Keep(ALERT, "a", b"1"), Keep(ALERT, "b", b"2"), Keep("silence", "a", b"3")])
+    store.write([Keep(ALERT, "a", b"4"), Drop(ALERT, "b"), Drop(ALERT, "c")])
+    store.close()
+    found = reopened(place)
+    assert found.kept[ALERT] == {"a": b"4"}
+    assert found.kept["silence"] == {"a": b"3"}
+
+
+def test_notification_goes_through_its_states(places: Places) -> None:
+    store = leading(places())
+    states = list(NotificationState)
+    store.write([plan("n1", created_at_ms=7)])
+    (first,) = store.load().open
+    assert (first.state, first.tries, first.created_at_ms, first.payload) == ("pending", 0, 7, '{"alerts": []}')
+    store.write([Try("n1", 1, 10)])
+    (sending,) = store.load().open
+    assert (sending.state, sending.tries, sending.changed_at_ms) == ("sending", 1, 10)
+    store.write([Wait("n1", 99, "503")])
+    (waiting,) = store.load().open
+    assert (waiting.state, waiting.not_before_at_ms, waiting.detail) == ("pending", 99, "503")
+    store.write([Try("n1", 2, 100), Sent("n1", 101, "200")])
+    assert store.load().open == ()
+    (sent,) = store.notifications(states, 10)
+    assert (sent.state, sent.tries, sent.changed_at_ms, sent.detail, sent.payload) == ("sent", 2, 101, "200", "")
+    store.close()
+
+
+def test_dead_notification_keeps_its_payload_and_can_be_revived(places: Places) -> None:
+    store = leading(places())
+    store.write([plan("n1"), plan("n2"), Try("n1", 1, 5), Dead("n1", 6, "401"), Sent("n2", 7, "")])
+    (dead,) = store.notifications([NotificationState.DEAD], 10)
+    assert (dead.notification_id, dead.detail, dead.payload) == ("n1", "401", '{"alerts": []}')
+    store.write([Revive("n1"), Revive("n2")])
+    assert [each.notification_id for each in store.load().open] == ["n1"]
+    store.close()
+
+
+def test_newest_notifications_come_oldest_first(places: Places) -> None:
+    store = leading(places())
+    store.write([plan(f"n{number}", created_at_ms=number) for number in range(5)])
+    found = store.notifications([NotificationState.PENDING, NotificationState.SENT], 3)
+    assert [each.notification_id for each in found] == ["n2", "n3", "n4"]
+    store.close()
+
+
+def test_decisions_of_an_alert_come_with_those_of_its_groups(places: Places) -> None:
+    store = leading(places())
+    store.write(
+        [
+            decided(1, '"routed"', "f1", "g1"),
+            decided(2, '"other"', "f2", "g2"),
+            decided(3, '"group"', "", "g1"),
+            decided(4, '"other group"', "", "g2"),
+            decided(5, '"silenced"', "f1", "g1"),
+        ]
+    )
+    assert store.decisions("f1", 10) == ['"routed"', '"group"', '"silenced"']
+    assert store.decisions("f1", 2) == ['"group"', '"silenced"']
+    assert store.decisions("f3", 10) == []
+    store.close()
+
+
+def test_prune_forgets_what_is_old_or_too_much_but_nothing_open(places: Places) -> None:
+    store = leading(places())
+    store.write([decided(number, f'"{number}"') for number in range(10)])
+    store.write([plan("open", 1), plan("sent", 1), Sent("sent", 2, ""), plan("dead", 1), Dead("dead", 8, "")])
+    store.write([Prune(before_at_ms=4, decisions_max=100)])
+    assert store.decisions("f1", 100) == [f'"{number}"' for number in range(4, 10)]
+    assert {each.notification_id for each in store.notifications(list(NotificationState), 10)} == {"open", "dead"}
+    store.write([Prune(before_at_ms=0, decisions_max=2)])
+    assert store.decisions("f1", 100) == ['"8"', '"9"']
+    store.close()
+
+
+def test_records_for_kafka_stay_in_order_until_they_are_published(places: Places) -> None:
+    store = leading(places())
+    records = [Publish(seq, "sentinel.alerts", f"k{seq}", "{}") for seq in range(1, 5)]
+    store.write(records)
+    store.write([Published(2)])
+    assert store.load().unpublished == tuple(records[2:])
+    assert store.load().last_seq == 4
+    store.close()
+
+
+def test_batch_with_a_fault_changes_nothing(places: Places) -> None:
+    store = leading(places())
+    store.write([Publish(1, "t", "k", "v")])
+    with pytest.raises(StoreUnavailableError):
+        store.write([Keep(ALERT, "a", b"1"), Publish(1, "t", "k", "again")])
+    assert ALERT not in store.load().kept
+    store.write([Keep(ALERT, "a", b"2")])
+    assert store.load().kept[ALERT] == {"a": b"2"}
+    store.close()
+
+
+KEYS = st.sampled_from(["a", "b\0", "\\0"])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(Keep, st.sampled_from([ALERT, "log"]), KEYS, st.binary(max_size=20)),
+    st.builds(Drop, st.sampled_from([ALERT, "log"]), KEYS),
+    st.builds(plan, KEYS, payload=TEXTS),
+    st.builds(Try, KEYS, st.integers(1, 9), st.integers(0, 2**62)),
+    st.builds(Wait, KEYS, st.integers(0, 2**62), TEXTS),
+    st.builds(Sent, KEYS, st.integers(0, 2**62), TEXTS),
+    st.builds(Dead, KEYS, st.integers(0, 2**62), TEXTS),
+    st.builds(Revive, KEYS),
+)
+
+
+def expected(changes: list[Change]) -> tuple[dict[str, dict[str, bytes]], dict[str, str]]:
+    """Return what tables and states of notifications a list of changes leads to, by the words of their definitions."""
+    kept: dict[str, dict[str, bytes]] = {}
+    states: dict[str, str] = {}
+    for change in changes:
+        match change:
+            case Keep(kind, key, value):
+                kept.setdefault(kind, {})[key] = value
+            case Drop(kind, key):
+                kept.get(kind, {}).pop(key, None)
+            case Plan():
+                states[change.notification_id] = "pending"
+            case Revive(notification_id):
+                if states.get(notification_id) == "dead":
+                    states[notification_id] = "pending"
+            case Try() | Wait() | Sent() | Dead():
+                word = {Try: "sending", Wait: "pending", Sent: "sent", Dead: "dead"}[type(change)]
+                if change.notification_id in states:
+                    states[change.notification_id] = word
+    return kept, states
+
+
+def test_batches_cut_anywhere_lead_to_the_same(places: Places) -> None:
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(st.lists(CHANGES, max_size=8), max_size=5))
+    def holds(batches: list[list[Change]]) -> None:
+        place = places()
+        store = leading(place)
+        for batch in batches:
+            store.write(batch)
+        kept, states = expected([change for batch in batches for change in batch])
+        found = store.load()
+        found.kept.pop(STATE)
+        assert found.kept == {kind: records for kind, records in kept.items() if records}
+        assert {each.notification_id: each.state for each in store.notifications(list(NotificationState), 99)} == states
+        store.close()
+
+    holds()
+
+
+@given(st.text("\\0\0a"))
+def test_text_with_nul_comes_back_from_postgresql(text: str) -> None:
+    assert "\0" not in str(_storable(text))
+    assert _as_it_was(_storable(text)) == text
+
+
+_WRITER = """
+import sys
+from jobs.dispatch.outbox.changes import Keep
+from jobs.dispatch.outbox.opening import open_store
+store = open_store(sys.argv[1])
+assert store.lead()
+number = 0
+while True:
+    number += 1
+    store.write([Keep("alert", str(number), b"x"), Keep("offset", "topic/0", b"%d" % number)])
+    print(number, flush=True)
+"""
+
+
+def test_what_write_returned_for_survives_a_kill_and_offsets_move_with_it(places: Places) -> None:
+    place = places()
+    writer = subprocess.Popen([sys.executable, "-c", _WRITER, place], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    for _ in range(20):
+        acknowledged = int(writer.stdout.readline())
+    writer.send_signal(signal.SIGKILL)
+    acknowledged = max([acknowledged, *(int(line) for line in writer.stdout.read().splitlines() if line)])
+    writer.wait()
+    writer.stdout.close()
+    found = reopened(place)
+    last = int(found.kept[OFFSETS]["topic/0"])
+    assert last in {acknowledged, acknowledged + 1}
+    assert set(found.kept[ALERT]) == {str(number) for number in range(1, last + 1)}
+
+
+def test_second_instance_on_sqlite_is_refused_with_the_holder(tmp_path: Path) -> None:
+    store = leading(str(tmp_path))
+    with pytest.raises(SentinelError, match=rf"in use by process {os.getpid()}: stop that one"):
+        open_store(str(tmp_path))
+    store.close()
+    leading(str(tmp_path)).close()
+
+
+def test_second_instance_on_postgresql_follows_until_the_first_is_gone(postgresql: PostgresServer) -> None:
+    place = postgresql.schema(f"outbox_{os.getpid()}_{next(_NUMBERS)}")
+    first, second = leading(place), open_store(place)
+    first.announce("http://127.0.0.1:1")
+    assert not second.lead()
+    assert second.leader_address() == "http://127.0.0.1:1"
+    with pytest.raises(DeposedError):
+        second.write([Keep(ALERT, "a", b"1")])
+    first.close()
+    assert second.lead()
+    second.write([Keep(ALERT, "a", b"2")])
+    second.close()
+
+
+def test_leader_that_lost_its_session_writes_nothing_more(tmp_path: Path) -> None:
+    with postgres_server(tmp_path) as server:
+        store = leading(server.address)
+        store.write([Keep(ALERT, "a", b"1")])
+        server.stop()
+        with pytest.raises(DeposedError):
+            store.write([Keep(ALERT, "a", b"2")])
+        with pytest.raises(StoreUnavailableError, match=r"postgresql://127\.0\.0\.1:\d+/postgres"):
+            store.lead()
+        server.start()
+        assert store.lead()
+        assert store.load().kept[ALERT] == {"a": b"1"}
+        store.close()
+
+
+def test_damaged_file_is_one_sentence_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(SentinelError, match=r"outbox\.db cannot be opened \(.*\); restore it from a copy"):
+        open_store(str(tmp_path))
+
+
+def test_outbox_of_another_version_is_refused(places: Places) -> None:
+    place = places()
+    store = leading(place)
+    store.write([Keep(STATE, "outbox_version", b"7")])
+    store.close()
+    with pytest.raises(SentinelError, match="of version 7, but this program knows 1 only"):
+        open_store(place)
+
+
+def test_unknown_kind_of_store_is_refused() -> None:
+    with pytest.raises(SentinelError, match=r"mysql://\.\.\. is unknown"):
+        open_store("mysql://nobody@nowhere/x")
+
+
+def test_password_is_not_in_the_sentence() -> None:
+    with pytest.raises(StoreUnavailableError) as refused:
+        open_store("postgresql://someone:secret@127.0.0.1:1/x")
+    assert "secret" not in str(refused.value)
