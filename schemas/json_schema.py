@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.alert import AlertDefinition
+from schemas.alert_change import AlertChange
 from schemas.anomaly import Anomaly
 from schemas.dead_letter import DeadLetter
 from schemas.feedback import Feedback
@@ -27,6 +28,7 @@ PUBLISHED: Final[dict[str, type[Struct]]] = {
     "rule": Rule,
     "published-model": PublishedModel,
     "feedback": Feedback,
+    "alert-change": AlertChange,
 }
 """The published schemas by name; a name is permanent."""
 

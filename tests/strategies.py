@@ -20,6 +20,7 @@ from schemas.alert import (
     MetricTrigger,
     PatternTrigger,
 )
+from schemas.alert_change import AlertChange, AlertState
 from schemas.anomaly import (
     ActionTaken,
     Anomaly,
@@ -253,6 +254,22 @@ feedback = st.builds(
     metric=words,
     severity=st.sampled_from(Severity),
     raw_score=st.floats(0, 1e12),
+)
+
+alert_changes = st.builds(
+    AlertChange,
+    change_id=words,
+    fingerprint=st.text("0123456789abcdef", min_size=16, max_size=16),
+    state=st.sampled_from(AlertState),
+    previous=maybe(st.sampled_from(AlertState)),
+    at=instants,
+    by=texts,
+    tenant_id=maybe(labels),
+    labels=st.dictionaries(texts, texts, max_size=3),
+    annotations=st.dictionaries(texts, texts, max_size=2),
+    starts_at=instants,
+    ends_at=maybe(instants),
+    generator_url=texts,
 )
 
 matches = st.builds(Match, tenant_ids=several(words), application_ids=several(words), models=several(words))

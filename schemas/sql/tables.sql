@@ -197,6 +197,31 @@ CREATE TEMPORARY TABLE feedback (
     'value.json.timestamp-format.standard' = 'ISO-8601'
 );
 
+-- One row per change of state of an alert; dispatch may write one twice, with the same `change_id`.
+CREATE TEMPORARY TABLE alerts (
+    `change_id` STRING,
+    `fingerprint` STRING,
+    `state` STRING,
+    `previous` STRING,
+    `at` TIMESTAMP_LTZ(3),
+    `by` STRING,
+    `tenant_id` STRING,
+    `labels` MAP<STRING, STRING>,
+    `annotations` MAP<STRING, STRING>,
+    `starts_at` TIMESTAMP_LTZ(3),
+    `ends_at` TIMESTAMP_LTZ(3),
+    `generator_url` STRING,
+    `schema_version` STRING,
+    WATERMARK FOR `at` AS `at` - INTERVAL '5' SECOND
+) WITH (
+    'connector' = 'kafka',
+    'topic' = 'sentinel.alerts',
+    'properties.bootstrap.servers' = '127.0.0.1:9092',
+    'scan.startup.mode' = 'earliest-offset',
+    'format' = 'json',
+    'json.timestamp-format.standard' = 'ISO-8601'
+);
+
 -- Late events are the bytes of the originals under the key `topic-partition-offset`.
 CREATE TEMPORARY TABLE late_events (
     `came_from` STRING,

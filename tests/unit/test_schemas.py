@@ -37,6 +37,7 @@ RECORDS = {
     "rule": strategies.rules,
     "published-model": strategies.published_models,
     "feedback": strategies.feedback,
+    "alert-change": strategies.alert_changes,
 }
 
 
