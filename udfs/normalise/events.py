@@ -7,25 +7,25 @@ from msgspec import Struct
 from schemas.dead_letter import RejectReason
 from schemas.telemetry import Data, EventType, Metadata, Parameters, Source, Status, TelemetryEvent
 from schemas.time import from_at_ms
+from udfs.normalise.attributes import kept_attributes
+from udfs.normalise.calls import leave_uncounted, settle_cost, settle_status, settle_tokens
 from udfs.normalise.context import Context
 from udfs.normalise.found import Found
 from udfs.normalise.normalised import Rejection
-from udfs.normalise.texts import without_texts
-from udfs.prices.cost import cost_usd
+from udfs.normalise.texts import reported_guardrail, settle_texts
 
 NOT_LLM: Final = "not_llm"
 """Why an item was ignored: nothing in it speaks of a language model."""
+OUT_OF_RANGE: Final = "sentinel.out_of_range"
+"""In `metadata.attributes`: what could not be taken as it was reported, by its name there."""
 UNKNOWN_SERVICE: Final = "unknown_service"
 """What OpenTelemetry calls a program that does not say its name."""
 
 _TELLING: Final = frozenset(
     {"operation", "provider", "model", "response_model", "prompt_tokens", "completion_tokens", "total_tokens"}
-    | {"tool_name", "agent_name", "finish_reason", "cost", "prompt", "response"}
+    | {"tool_name", "agent_name", "finish_reason", "cost", "prompt", "response", "guardrail_verdict"}
 )
 """Fields that only telemetry of language models has."""
-
-_CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "embeddings", "rerank"})
-"""Operations that are one call of a model."""
 
 
 class UnfitError(Exception):
@@ -43,15 +43,16 @@ class UnfitError(Exception):
         return Rejection(index=index, reason=self._reason, pointer=self._pointer, detail=detail)
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Origin(Struct, frozen=True, kw_only=True, gc=False):
     """What an item says of itself beside its attributes."""
 
     event_id: str
     at_ms: int
     trace_id: str | None
     span_id: str | None
-    is_call: bool
     is_error: bool
+    is_call: bool
+    """Whether it counts as a call; what repeats a call inside it does not."""
 
 
 def is_about_models(found: Found) -> bool:
@@ -59,40 +60,29 @@ def is_about_models(found: Found) -> bool:
     return not _TELLING.isdisjoint(found.fields)
 
 
-def is_call(found: Found) -> bool:
-    """Return whether an item is one call of a model."""
-    operation = found.fields.get("operation")
-    return operation in _CALLS if operation else "model" in found.fields or "response_model" in found.fields
-
-
 def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
-    """Return the event that an item is."""
+    """Return the event that an item is: a call as `llm.response` or `llm.error`, any other step as `llm.trace`."""
     fields = found.fields
     take = fields.pop
     service = take("service", None) or UNKNOWN_SERVICE
     source = Source(service=service, host=take("host", ""), version=take("version", None))
+    metadata = metadata_of(found, context)
     correlation_id = take("correlation_id", None) or origin.trace_id
-    metadata = Metadata(
-        user_id=take("user_id", None),
-        session_id=take("session_id", None),
-        environment=take("environment", None) or context.environment,
-        attributes={"sentinel.out_of_range": found.odd} if found.odd else None,
-    )
-    temperature, max_tokens, top_p = take("temperature", None), take("max_tokens", None), take("top_p", None)
-    if temperature is not None or max_tokens is not None or top_p is not None:
-        fields["parameters"] = Parameters(temperature=temperature, max_tokens=max_tokens, top_p=top_p)
-    without_texts(fields, context)
+    if "temperature" in fields or "max_tokens" in fields or "top_p" in fields:
+        fields["parameters"] = Parameters(
+            temperature=take("temperature", None), max_tokens=take("max_tokens", None), top_p=take("top_p", None)
+        )
+    if guardrail := reported_guardrail(fields):
+        fields["guardrail"] = guardrail
+    settle_texts(fields, context)
+    settle_status(fields, is_error=origin.is_error)
     if origin.is_call:
-        kind = EventType.RESPONSE
-        _add_status(fields, is_error=origin.is_error)
-        if fields["status"] is not Status.SUCCESS:
-            kind = EventType.ERROR
-        _add_total(fields)
-        _add_cost(fields, context, origin.at_ms)
+        kind = EventType.RESPONSE if fields["status"] is Status.SUCCESS else EventType.ERROR
+        settle_cost(fields, context, origin.at_ms)
+        settle_tokens(fields)
     else:
         kind = EventType.TRACE
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cost"):
-            fields.pop(name, None)
+        leave_uncounted(fields)
     return TelemetryEvent(
         event_id=origin.event_id,
         timestamp=from_at_ms(origin.at_ms),
@@ -108,35 +98,18 @@ def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
     )
 
 
-def _add_status(fields: dict[str, Any], *, is_error: bool) -> None:
-    error_type = fields.get("error_type")
-    if error_type in {"timeout", "408", "504"}:
-        fields["status"] = Status.TIMEOUT
-    else:
-        fields["status"] = Status.ERROR if is_error or error_type else Status.SUCCESS
-
-
-def _add_total(fields: dict[str, Any]) -> None:
-    if "total_tokens" not in fields and "prompt_tokens" in fields and "completion_tokens" in fields:
-        fields["total_tokens"] = fields["prompt_tokens"] + fields["completion_tokens"]
-
-
-def _add_cost(fields: dict[str, Any], context: Context, at_ms: int) -> None:
-    if "cost" in fields:
-        fields["cost_source"] = "reported"
-        return
-    fields["cost_source"] = "unknown"
-    for model in (fields.get("response_model"), fields.get("model")):
-        prices = context.prices.prices(fields.get("provider"), model, at_ms) if model else None
-        if prices is None:
-            continue
-        cost = cost_usd(
-            prices,
-            prompt_tokens=fields.get("prompt_tokens"),
-            completion_tokens=fields.get("completion_tokens"),
-            cached_tokens=fields.get("cached_tokens"),
-            cache_write_tokens=fields.get("cache_write_tokens"),
-        )
-        if cost is not None:
-            fields["cost"], fields["cost_source"] = cost, "computed"
-        return
+def metadata_of(found: Found, context: Context) -> Metadata:
+    """Return who called and from where, and take it out of the fields."""
+    take = found.fields.pop
+    attributes: dict[str, Any] | None = None
+    if found.others or found.odd:
+        attributes = kept_attributes(found.others, redact=context.privacy.redact)
+        if found.odd:
+            attributes[OUT_OF_RANGE] = found.odd
+    return Metadata(
+        user_id=take("user_id", None),
+        session_id=take("session_id", None),
+        environment=take("environment", None) or context.environment,
+        tags=take("tags", None),
+        attributes=attributes or None,
+    )

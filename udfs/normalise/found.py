@@ -1,98 +1,180 @@
 """Found: what the attributes of one item say, field by field, the best source of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from math import isfinite
 from typing import Any, Final
 
 from msgspec import Struct
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from schemas.telemetry import COST_MAX, COUNT_MAX, MILLISECONDS_MAX
-from udfs.normalise.mapping import ROWS, Row
+from udfs.normalise.mapping import CLAUDE_CODE, PRECEDENCE, Row, rows
+from udfs.normalise.messages import said_in_parts
 from udfs.normalise.normalised import Fallback
-from udfs.normalise.reading import READINGS, Reading, plain
+from udfs.normalise.reading import READINGS, SEVERAL, label, plain
 
 LABEL_MAX: Final = 256
+"""Characters of a label."""
 _HIGHEST: Final = {
     "count": COUNT_MAX,
     "seconds": MILLISECONDS_MAX,
     "milliseconds": MILLISECONDS_MAX,
     "dollars": COST_MAX,
+    "cost_details": COST_MAX,
 }
-_LABELS: Final = frozenset({"label", "first", "provider"})
+_LABELS: Final = frozenset({"label", "first", "provider", "verdict"})
 _CONTROLS: Final = dict.fromkeys(range(0x20), "\N{REPLACEMENT CHARACTER}")
+_OF_RESOURCES: Final = frozenset({"service", "version", "host", "environment", "user_id", "session_id"})
+"""Fields that a resource may fill for all its items; what tells a call is the call's own."""
 
 
-class _Source(Struct, frozen=True):
+class Source(Struct, frozen=True, kw_only=True, gc=False):
+    """A row of the mapping, ready for use."""
+
     field: str
     rank: int
-    read: Reading
+    reading: str
+    read: Any
     highest: float | None
     is_label: bool
     fallback: Fallback | None
 
 
-def _source(row: Row) -> _Source:
-    return _Source(
+def _source(row: Row) -> Source:
+    return Source(
         field=row.field,
         rank=row.rank,
-        read=READINGS[row.reading],
+        reading=row.reading,
+        read=READINGS.get(row.reading),
         highest=_HIGHEST.get(row.reading),
         is_label=row.reading in _LABELS,
         fallback=Fallback(row.field, row.table) if row.is_fallback else None,
     )
 
 
-_SOURCES: Final = {row.attribute: _source(row) for row in ROWS}
+class Sources:
+    """The rows of some tables by attribute."""
+
+    def __init__(self, *tables: str) -> None:
+        """Take the tables in the order of precedence."""
+        every = [(row.attribute, _source(row)) for row in rows(*tables)]
+        self.exact: Final[Mapping[str, Source]] = {name: source for name, source in every if not name.endswith("*")}
+        prefixes = {name[:-1]: source for name, source in every if name.endswith("*")}
+        starts = tuple(prefixes)
+
+        @lru_cache(maxsize=4_096)
+        def prefixed(key: str) -> Source | None:
+            if not key.startswith(starts):
+                return None
+            return next(source for prefix, source in prefixes.items() if key.startswith(prefix))
+
+        self.prefixed = prefixed
+
+
+EVERYONE: Final = Sources(*PRECEDENCE)
+OF_CLAUDE_CODE: Final = Sources(CLAUDE_CODE, "otel-common")
 
 
 class Found:
-    """Fields and their values; `odd` are values that could not be taken as they are, by attribute."""
+    """Fields and their values, of one item.
 
-    __slots__ = ("fallbacks", "fields", "odd", "others", "ranks")
+    `ranks` is by which row each was filled; `odd` are values that could not be taken as they are, by attribute;
+    `others` are attributes that no row names.
+    """
 
-    def __init__(self, earlier: "Found | None" = None) -> None:
-        """Begin with what was found before, in the resource of an item."""
-        self.fields: dict[str, Any] = {} if earlier is None else earlier.fields.copy()
-        self.ranks: dict[str, int] = {} if earlier is None else earlier.ranks.copy()
-        self.fallbacks: dict[str, Fallback] = {} if earlier is None else earlier.fallbacks.copy()
+    __slots__ = ("_parts", "fallbacks", "fields", "odd", "others", "ranks")
+
+    def __init__(self, resource: "Found | None" = None) -> None:
+        """Begin with what the item's resource says."""
+        self.fields: dict[str, Any] = {} if resource is None else resource.fields.copy()
+        self.ranks: dict[str, int] = {} if resource is None else resource.ranks.copy()
+        self.fallbacks: dict[str, Fallback] = {}
         self.odd: dict[str, Any] = {}
         self.others: list[KeyValue] = []
+        self._parts: dict[int, tuple[Source, list[tuple[str, str]]]] = {}
 
-    def read(self, attributes: Iterable[KeyValue]) -> None:
-        """Take the attributes in, in whatever order they come."""
-        fields, ranks = self.fields, self.ranks
+    def read(self, attributes: Iterable[KeyValue], sources: Sources = EVERYONE) -> None:  # noqa: C901 - the hot loop
+        """Take attributes in, in whatever order they come."""
+        exact, prefixed, fields, ranks = sources.exact, sources.prefixed, self.fields, self.ranks
         for pair in attributes:
-            source = _SOURCES.get(pair.key)
+            key = pair.key
+            source = exact.get(key) or prefixed(key)
             if source is None:
                 self.others.append(pair)
                 continue
-            field, rank = source.field, source.rank
-            if field in ranks and ranks[field] <= rank:
+            read = source.read
+            if read is None:
+                self._read_special(key, pair.value, source)
                 continue
-            value = source.read(pair.value)
+            field, rank = source.field, source.rank
+            if field in ranks and ranks[field] < rank:
+                continue
+            value = read(pair.value)
             if source.is_label:
                 if value is not None and (len(value) > LABEL_MAX or not value.isprintable()):
-                    value = self._fitting_label(pair.key, value)
-            elif value is None or (source.highest is not None and not 0 <= value <= source.highest):
-                value = self._nearest(pair, source, value)
-            if value is None:
-                continue
-            fields[field], ranks[field] = value, rank
-            if source.fallback is not None:
-                self.fallbacks[field] = source.fallback
-            elif self.fallbacks:
-                self.fallbacks.pop(field, None)
+                    value = self._fitting(key, value)
+            elif value is None:
+                self._note(key, plain(pair.value))
+            elif source.highest is not None and not 0 <= value <= source.highest:
+                self._note(key, value)
+                value = source.highest if value > 0 else None
+            if value is not None:
+                fields[field], ranks[field] = value, rank
+                if source.fallback is not None:
+                    self.fallbacks[field] = source.fallback
+                elif self.fallbacks:
+                    self.fallbacks.pop(field, None)
 
-    def _fitting_label(self, attribute: str, value: str) -> str:
+    def offer(self, field: str, value: Any) -> None:
+        """Fill a field that no attribute has filled."""
+        if value is not None and field not in self.fields:
+            self.fields[field] = value
+
+    def keep_of_resource(self) -> "Found":
+        """Leave only what a resource may say of all its items."""
+        self.fields = {field: value for field, value in self.fields.items() if field in _OF_RESOURCES}
+        return self
+
+    def join_parts(self) -> None:
+        """Put flattened messages together, once all attributes are read."""
+        for source, parts in self._parts.values():
+            text = said_in_parts(parts)
+            if text and not self.ranks.get(source.field, source.rank + 1) < source.rank:
+                self.fields[source.field], self.ranks[source.field] = text, source.rank
+                if source.fallback is not None:
+                    self.fallbacks[source.field] = source.fallback
+
+    def _read_special(self, key: str, value: AnyValue, source: Source) -> None:
+        """Take in several fields at once, a part of a message, a tag, or nothing of what is never kept."""
+        if source.reading in SEVERAL:
+            for field, each in SEVERAL[source.reading](value).items():
+                if each is None or self.ranks.get(field, source.rank) < source.rank:
+                    continue
+                if each < 0 or each > COUNT_MAX:
+                    self._note(key, each)
+                    continue
+                self.fields[field], self.ranks[field] = each, source.rank
+                if source.fallback is not None:
+                    self.fallbacks[field] = Fallback(field, source.fallback.table)
+        elif source.reading == "parts":
+            if text := value.string_value:
+                self._parts.setdefault(source.rank, (source, []))[1].append((key, text))
+        elif source.reading == "tag" and (tag := label(value)):
+            self.fields.setdefault("tags", {})[key.rpartition(".")[2][:LABEL_MAX]] = tag[:LABEL_MAX]
+
+    def _fitting(self, key: str, value: str) -> str:
         fitting = value.translate(_CONTROLS)[:LABEL_MAX]
         if fitting != value:
-            self.odd[attribute] = fitting
+            self.odd[key] = "cut or cleaned"
         return fitting
 
-    def _nearest(self, pair: KeyValue, source: _Source, value: float | None) -> float | None:
-        """Return the limit for a value above it, None for one below or none at all, and keep what was reported."""
-        reported = plain(pair.value)
+    def _note(self, key: str, reported: Any) -> None:
+        """Keep what was reported where it says something, numbers as they are, of everything else only its kind."""
         if reported is None or reported in ("", [], {}):
-            return None
-        self.odd[pair.key] = reported if isinstance(reported, int | float | bool) else type(reported).__name__
-        return source.highest if value is not None and source.highest is not None and value > source.highest else None
+            return
+        if not isinstance(reported, int | float):
+            reported = f"a {type(reported).__name__}"
+        elif not isfinite(reported):
+            reported = str(reported)
+        self.odd[key[:LABEL_MAX]] = reported

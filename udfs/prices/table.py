@@ -1,12 +1,16 @@
 """Price table: what tokens of each model cost, since when."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+ANY_PROVIDER: Final = "*"
+MAKERS: Final = ("openai", "anthropic", "google", "mistral", "cohere", "deepseek", "x-ai")
+"""Providers who make models, in whose lists a model is looked for if nobody says who served it."""
 _CACHED_LOOKUPS: Final = 4_096
 
 
@@ -73,24 +77,39 @@ class PriceTable:
         self._models = models
         self._found: dict[tuple[str, str], PricedModel | None] = {}
 
-    def prices(self, provider: str | None, model: str, at_ms: int) -> Prices | None:
-        """Return what holds for a model at a time, or None for a model that the table does not have."""
-        key = (provider or "", model)
+    def prices(self, provider: str, model: str, at_ms: int) -> Prices | None:
+        """Return what holds for a model at a time, or None for a model that the table does not have.
+
+        `provider` is whose list holds, as the table calls it; `*` is that of the model's maker. A name with a prefix
+        (`openai/gpt-4o`) is looked for with it first, then without.
+        """
+        key = (provider, model)
         try:
             found = self._found[key]
         except KeyError:
-            found = self._search(provider, model)
+            found = self.find(provider, model)
             if len(self._found) >= _CACHED_LOOKUPS:
                 self._found.clear()
             self._found[key] = found
-        return None if found is None else _at(found.prices, at_ms)
+        return None if found is None else prices_at(found.prices, at_ms)
 
-    def _search(self, provider: str | None, model: str) -> PricedModel | None:
-        name = model.lower()
-        for priced in self._models.get(provider or "", ()):
-            if matches(priced.match, name):
-                return priced
+    def find(self, provider: str, model: str) -> PricedModel | None:
+        """Return the entry of a model, or None."""
+        whole = model.lower()
+        for name in dict.fromkeys((whole, whole.rpartition("/")[2])):
+            for each in MAKERS if provider == ANY_PROVIDER else (provider,):
+                for priced in self._models.get(each, ()):
+                    if matches(priced.match, name):
+                        return priced
         return None
+
+    def __iter__(self) -> Iterator[PricedModel]:
+        """Yield every entry, provider by provider."""
+        return chain.from_iterable(self._models.values())
+
+    def __len__(self) -> int:
+        """Return how many models the table has."""
+        return sum(map(len, self._models.values()))
 
 
 def matches(rule: Mapping[str, Any], name: str) -> bool:
@@ -121,7 +140,7 @@ def read_table(document: bytes) -> PriceTable:
     return PriceTable(by_provider)
 
 
-def _at(prices: tuple[Prices, ...], at_ms: int) -> Prices | None:
+def prices_at(prices: tuple[Prices, ...], at_ms: int) -> Prices | None:
     """Return the last prices that hold."""
     if len(prices) == 1 and prices[0].constraint is None:
         return prices[0]

@@ -1,0 +1,55 @@
+"""Attributes that no table names: kept as far as they are short, few, and unlikely to be content."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from udfs.normalise.reading import label, plain
+from udfs.text.redaction import redacted
+
+ATTRIBUTES_MAX: Final = 32
+NAME_MAX: Final = 128
+TEXT_MAX: Final = 128
+
+_CONTENT: Final = re.compile(
+    r"prompt|completion|message|content|input|output|query|document|argument|result|response|request|body|text|instruct"
+    r"|question|answer|header|secret|password|token|key|cookie|authorization|llm\.",
+    re.IGNORECASE,
+)
+"""Names that may stand for what was said, or for a credential. Better to lose a harmless one than to keep a prompt."""
+_CREDENTIAL: Final = re.compile(r"secret|password|cookie|authorization|api_?key", re.IGNORECASE)
+
+
+def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any]:
+    """Return numbers, truth values and short texts by name, the first ones in the order of names."""
+    kept: dict[str, Any] = {}
+    for pair in sorted(pairs, key=_name):
+        value = plain(pair.value)
+        if not isinstance(value, str | int | float) or _CONTENT.search(pair.key) or len(pair.key) > NAME_MAX:
+            continue
+        if isinstance(value, str):
+            if len(value) > TEXT_MAX:
+                continue
+            value = redacted(value) if redact else value
+        kept[pair.key] = value
+        if len(kept) == ATTRIBUTES_MAX:
+            break
+    return kept
+
+
+def _name(pair: KeyValue) -> str:
+    return pair.key
+
+
+def kept_labels(pairs: Iterable[KeyValue]) -> dict[str, str]:
+    """Return the labels of a metric by name: short texts that tell its series apart, never a credential."""
+    kept: dict[str, str] = {}
+    for pair in sorted(pairs, key=_name):
+        value = label(pair.value)
+        if value and len(value) <= TEXT_MAX and len(pair.key) <= NAME_MAX and not _CREDENTIAL.search(pair.key):
+            kept[pair.key] = value
+            if len(kept) == ATTRIBUTES_MAX:
+                break
+    return kept
