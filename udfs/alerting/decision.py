@@ -44,7 +44,7 @@ class DecisionReason(StrEnum):
     """Not yet delivered when a newer notice took its place; `refers_to` is the newer one."""
     # About the escalation of a group.
     ESCALATION_BEGUN = "escalation_begun"
-    """The group was told of for the first time; `refers_to` is its chain."""
+    """The group was looked at for the first time; `refers_to` is its chain."""
     ESCALATED = "escalated"
     """The receiver is told by a step of the chain; `refers_to` is the step, and the person if it is about one."""
     ESCALATED_BY_HAND = "escalated_by_hand"
@@ -66,7 +66,7 @@ class DecisionReason(StrEnum):
     ESCALATION_STOPPED = "escalation_stopped"
     """The alerts are resolved."""
     ACKNOWLEDGED = "acknowledged"
-    """Somebody has taken the group on; `refers_to` is who."""
+    """Somebody has taken the group on; `refers_to` is who. Until it is over nothing is repeated."""
     ACKNOWLEDGEMENT_EXPIRED = "acknowledgement_expired"
     """It still fires after the time somebody took it on for; `refers_to` is who."""
 

@@ -17,6 +17,8 @@ from udfs.alerting import silence as silence_rules
 from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_order import in_order
 from udfs.alerting.decision import Decision, DecisionReason
+from udfs.alerting.escalation import GroupView, Page
+from udfs.alerting.escalations import Escalations
 from udfs.alerting.group import Group, group_id
 from udfs.alerting.inhibition import Inhibition
 from udfs.alerting.label_text import labels_text
@@ -60,6 +62,8 @@ class Dispatcher:
         self._under_way: dict[tuple[str, str, str], str] = {}
         self._changed: dict[tuple[str, str], None] = {}
         self._clock = ClockRecord(now_ms, now_ms, "")
+        records = tuple(records)
+        self.escalations = Escalations(settings.escalation, records)
         self._take_settings(settings)
         self._restore(records, now_ms)
 
@@ -106,7 +110,10 @@ class Dispatcher:
             self._remove(group)
         self._take_settings(settings)
         self._form_groups(members, now_ms)
-        return Step()
+        decisions: list[Decision] = []
+        for name in [each for each in self.escalations.running if not self._groups_named(each)]:
+            decisions += self.escalations.look(name, _nobody(name), now_ms).decisions
+        return Step(decisions=tuple(decisions))
 
     def advance(self, now_ms: int) -> Step:
         """Look at every group whose time has come, and return what is to be sent."""
@@ -121,6 +128,43 @@ class Dispatcher:
         decisions: list[Decision] = []
         for identifier in sorted(due):
             self._look_at(due[identifier], now_ms, notifications, decisions)
+        for name in self.escalations.due(now_ms):
+            for group in self._groups_named(name):
+                self._escalate(group, now_ms, notifications, decisions, ends=False)
+        return Step(tuple(notifications), tuple(decisions))
+
+    def acknowledge(self, group_key: str, person: str, note: str, now_ms: int, until_ms: int | None = None) -> Step:
+        """Somebody takes a group on: nothing is repeated or escalated until it resolves, or until a time.
+
+        Those who were told of it are told of that. Raises KeyError if there is no such group with alerts that fire.
+        """
+        notifications: list[Notification] = []
+        decisions: list[Decision] = []
+        for group in self._firing(group_key, now_ms):
+            told, view = self._view(group, now_ms, decisions)
+            name = _escalation_name(group)
+            decisions.append(self.escalations.acknowledge(name, view, person, note, now_ms, until_ms))
+            for receiver in dict.fromkeys((group.route.receiver, *self.escalations.told(name))):
+                for channel in self.settings.receivers.get(receiver, ()):
+                    entry = self.log.get((group.key, receiver, channel.name))
+                    if entry is not None and entry.firing and told.firing:
+                        parts = "acknowledged", person, str(now_ms)
+                        self._send(
+                            told, receiver, channel, NotificationReason.ACKNOWLEDGED, parts, notifications, decisions
+                        )
+        return Step(tuple(notifications), tuple(decisions))
+
+    def escalate(self, group_key: str, person: str, now_ms: int) -> Step:
+        """Somebody wants the next step of the group's chain at once.
+
+        Raises KeyError as `acknowledge`, ValueError if the group is in no chain.
+        """
+        notifications: list[Notification] = []
+        decisions: list[Decision] = []
+        for group in self._firing(group_key, now_ms):
+            _, view = self._view(group, now_ms, decisions)
+            decisions.append(self.escalations.escalate(_escalation_name(group), view, person, now_ms))
+            self._escalate(group, now_ms, notifications, decisions, ends=False)
         return Step(tuple(notifications), tuple(decisions))
 
     def next_wake_at_ms(self) -> int | None:
@@ -129,9 +173,10 @@ class Dispatcher:
             at_ms, identifier = self._agenda[0]
             group = self._groups.get(identifier)
             if group is not None and group.next_at_ms == at_ms:
-                return at_ms
+                escalates_at_ms = self.escalations.next_at_ms
+                return at_ms if escalates_at_ms is None else min(at_ms, escalates_at_ms)
             heappop(self._agenda)
-        return None
+        return self.escalations.next_at_ms
 
     def on_sent(self, identifier: str, at_ms: int) -> Step:
         """Take note that the receiver has confirmed a notice; one that is not pending any more changes nothing."""
@@ -153,7 +198,7 @@ class Dispatcher:
     def take_changes(self) -> list[Record]:
         """Return the records that have changed since the last call."""
         changed, self._changed = self._changed, {}
-        return [Record(kind, key, self._value(kind, key)) for kind, key in changed]
+        return [Record(kind, key, self._value(kind, key)) for kind, key in changed] + self.escalations.take_changes()
 
     def records(self) -> list[Record]:
         """Return all records, enough to go on from."""
@@ -163,7 +208,7 @@ class Dispatcher:
         keys += [("log", _log_key(*each)) for each in self.log]
         keys += [("pending", each) for each in self.pending]
         keys += [("silence", each) for each in self.silences.by_id]
-        return [Record(kind, key, self._value(kind, key)) for kind, key in keys]
+        return [Record(kind, key, self._value(kind, key)) for kind, key in keys] + self.escalations.records()
 
     # Alerts and groups.
 
@@ -251,6 +296,7 @@ class Dispatcher:
         group.flushed = True
         self._look_next(group, now_ms + group.route.group_interval_ms)
         if not group.members:
+            self._escalate(group, now_ms, notifications, decisions)
             return
         resolved = {each for each in group.members if self.alerts[each].is_resolved(now_ms)}
         group.settled = {each: self.alerts[each].updated_at_ms for each in resolved}
@@ -261,6 +307,8 @@ class Dispatcher:
             told = Told(self, group, shown, firing, frozenset(shown) - firing, now_ms)
             for channel in self.settings.receivers[group.route.receiver]:
                 self._tell(told, channel, notifications, decisions)
+            self._tell_end(told, notifications, decisions)
+        self._escalate(group, now_ms, notifications, decisions)
         self._leave(group, now_ms)
 
     def _not_muted(self, group: Group, now_ms: int, decisions: list[Decision]) -> list[str]:
@@ -324,6 +372,10 @@ class Dispatcher:
             quiet = DecisionReason.RESOLVED_BEFORE_NOTICE if never and not told.firing else DecisionReason.DUPLICATE
             self._say_once(group, channel, quiet, now_ms, decisions)
             return
+        taken_on = self.escalations.acknowledgement(_escalation_name(group))
+        if reason is NotificationReason.REPEAT_INTERVAL_ELAPSED and taken_on is not None:
+            self._say_once(group, channel, DecisionReason.ACKNOWLEDGED, now_ms, decisions, taken_on.person)
+            return
         identifier = notification_id(*place, told.firing, told.resolved, entry.sent_at_ms if entry else 0)
         pending = Pending(identifier, *place, told.firing, told.resolved, group.route.repeat_interval_ms)
         if not channel.send_resolved and not told.firing:
@@ -340,7 +392,7 @@ class Dispatcher:
         self.pending[identifier] = pending
         self._under_way[place] = identifier
         self._changed["pending", identifier] = None
-        notifications.append(told.notification(identifier, channel, reason, before or ""))
+        notifications.append(told.notification(identifier, receiver, channel, reason, before or ""))
         group.said.pop(f"channel {channel.name}", None)
         decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, reason))
 
@@ -358,6 +410,131 @@ class Dispatcher:
             group.said[name] = reason, refers_to
             decision = _of_group(group, reason, now_ms, "", refers_to)
             decisions.append(replace(decision, channel=channel.name))
+
+    # Escalation.
+
+    def _escalate(
+        self,
+        group: Group,
+        now_ms: int,
+        notifications: list[Notification],
+        decisions: list[Decision],
+        *,
+        ends: bool = True,
+    ) -> None:
+        """Begin the chain of a group or do what is due of it; that it is over shows when the group is looked at."""
+        if self.escalations.is_idle:
+            return
+        name = _escalation_name(group)
+        told, view = self._view(group, now_ms, decisions)
+        if not view.firing and (not ends or self._is_telling(group, self.escalations.told(name))):
+            return
+        found = self.escalations.look(name, view, now_ms)
+        decisions += found.decisions
+        for page in found.pages:
+            for channel in self.settings.receivers[page.receiver]:
+                self._page(told, page, channel, notifications, decisions)
+        if found.resolves:
+            for alert in view.firing:
+                ended = replace(alert, ends_at_ms=now_ms, updated_at_ms=now_ms, times_out=False)
+                identity = fingerprint(alert.labels)
+                self.alerts[identity] = ended
+                self._changed["alert", identity] = None
+                self._inhibition.learn(identity, ended)
+
+    def _view(self, group: Group, now_ms: int, decisions: list[Decision]) -> tuple["Told", GroupView]:
+        """Return a group as its receivers and as its chain see it."""
+        resolved = {each for each in group.members if self.alerts[each].is_resolved(now_ms)}
+        shown = self._not_muted(group, now_ms, decisions)
+        firing = frozenset(shown) - resolved
+        alerts = in_order([self.alerts[each] for each in group.members if each not in resolved])
+        held = next((f"{reason} by {by}" for name, (reason, by) in group.said.items() if " " not in name), "")
+        view = GroupView(
+            group_key=group.key,
+            receiver=group.route.receiver,
+            firing=tuple(alerts),
+            muted_by="" if firing else held,
+        )
+        return Told(self, group, shown, firing, frozenset(shown) - firing, now_ms), view
+
+    def _page(
+        self, told: "Told", page: Page, channel: Channel, notifications: list[Notification], decisions: list[Decision]
+    ) -> None:
+        under_way = self._under_way.get((told.group.key, page.receiver, channel.name))
+        if under_way is not None and self.pending[under_way].firing == told.firing:
+            # It is being told just that.
+            return
+        parts = "page", str(page.begun_at_ms), str(page.repeated), str(page.step)
+        self._send(told, page.receiver, channel, NotificationReason.ESCALATED, parts, notifications, decisions)
+
+    def _tell_end(self, told: "Told", notifications: list[Notification], decisions: list[Decision]) -> None:
+        """Tell those whom only the chain has told that all is over."""
+        group = told.group
+        receivers = [each for each in self.escalations.told(_escalation_name(group)) if each != group.route.receiver]
+        if told.firing or not receivers:
+            return
+        if self._is_telling(group, receivers):
+            # What is under way arrives first, and then there is an end to tell.
+            group.settled = {}
+            return
+        for receiver in receivers:
+            for channel in self.settings.receivers.get(receiver, ()):
+                entry = self.log.get((group.key, receiver, channel.name))
+                if entry is not None and entry.firing and channel.send_resolved:
+                    parts = "end", str(entry.sent_at_ms)
+                    reason = NotificationReason.ALL_ALERTS_RESOLVED
+                    self._send(told, receiver, channel, reason, parts, notifications, decisions)
+
+    def _is_telling(self, group: Group, receivers: Iterable[str]) -> bool:
+        return any(
+            (group.key, receiver, channel.name) in self._under_way
+            for receiver in receivers
+            if receiver != group.route.receiver
+            for channel in self.settings.receivers.get(receiver, ())
+        )
+
+    def _send(
+        self,
+        told: "Told",
+        receiver: str,
+        channel: Channel,
+        reason: NotificationReason,
+        parts: tuple[str, ...],
+        notifications: list[Notification],
+        decisions: list[Decision],
+    ) -> None:
+        """Hand over a notice that no log decides on; the parts say which one it is."""
+        group, now_ms = told.group, told.now_ms
+        place = group.key, receiver, channel.name
+        identifier = sha256("\xff".join((*place, *parts)).encode()).hexdigest()[:32]
+        if identifier in self.pending:
+            return
+        before = self._under_way.get(place)
+        pending = Pending(identifier, *place, told.firing, told.resolved, group.route.repeat_interval_ms)
+        if before is not None:
+            decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+            self._no_longer_pending(before)
+        self.pending[identifier] = pending
+        self._under_way[place] = identifier
+        self._changed["pending", identifier] = None
+        notifications.append(told.notification(identifier, receiver, channel, reason, before or ""))
+        decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, reason))
+
+    def _groups_named(self, name: str) -> list[Group]:
+        """Return the groups that a chain is about: one, or those of routes that are the same."""
+        receiver, key = name.rsplit("\n", 1)
+        return [group for group in self._by_key.get(key, ()) if group.route.receiver == receiver]
+
+    def _firing(self, group_key: str, now_ms: int) -> list[Group]:
+        """Return the groups of a key that have alerts that fire; raises KeyError if there are none."""
+        found = [
+            group
+            for group in self._by_key.get(group_key, ())
+            if not all(self.alerts[each].is_resolved(now_ms) for each in group.members)
+        ]
+        if not found:
+            raise KeyError(f"there is no group {group_key} with alerts that fire")
+        return found
 
     # What became of notices.
 
@@ -433,6 +610,7 @@ class Dispatcher:
 
     def _take_settings(self, settings: DispatchSettings) -> None:
         self.settings = settings
+        self.escalations.settings = settings.escalation
         self._routes = tuple(walk(settings.route))
         self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
         self._inhibition = Inhibition(settings.inhibit_rules)
@@ -555,14 +733,16 @@ class Told:
         self._shown = shown
         self._contents: dict[bool, _Content] = {}
 
-    def notification(self, identifier: str, channel: Channel, reason: str, supersedes: str) -> Notification:
+    def notification(
+        self, identifier: str, receiver: str, channel: Channel, reason: str, supersedes: str
+    ) -> Notification:
         """Return the notice for one channel; those that send no resolved alerts are told of the firing ones."""
         content = self._contents.get(channel.send_resolved)
         if content is None:
             content = self._contents[channel.send_resolved] = self._content(channel.send_resolved)
         return Notification(
             notification_id=identifier,
-            receiver=self.group.route.receiver,
+            receiver=receiver,
             channel=channel.name,
             group_key=self.group.key,
             group_labels=self.group.labels,
@@ -623,3 +803,14 @@ def _about(pending: Pending, reason: DecisionReason, at_ms: int, refers_to: str 
         refers_to=refers_to,
         notification_id=pending.notification_id,
     )
+
+
+def _escalation_name(group: Group) -> str:
+    """Return what identifies the chain of a group: the same after other settings have formed it anew."""
+    return f"{group.route.receiver}\n{group.key}"
+
+
+def _nobody(name: str) -> GroupView:
+    """Return the view of a group that is no more."""
+    receiver, key = name.rsplit("\n", 1)
+    return GroupView(group_key=key, receiver=receiver, firing=())

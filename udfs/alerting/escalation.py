@@ -63,6 +63,8 @@ class Escalation(Struct, frozen=True, array_like=True):
     acknowledgement: Acknowledgement | None = None
     held: str = ""
     """The reason that holds the chain up and has been told of already."""
+    told: tuple[str, ...] = ()
+    """The receivers that a step has told so far: they hear of the end, too."""
 
 
 class GroupView(Struct, frozen=True, kw_only=True):
@@ -229,15 +231,14 @@ class _Look:
 
     def do(self, step: Step) -> None:
         """Do one step and go to the next."""
-        number = self.state.step
-        after = replace(self.state, step=number + 1, held="")
+        following, due_at_ms, repeated = self.state.step + 1, self.state.due_at_ms, self.state.repeated
         match step:
             case Wait():
                 # From now, not from when it was due: after a standstill nobody is told everything at once.
-                after = replace(after, due_at_ms=self.now_ms + duration_ms(step.duration))
-            case Repeat() if after.repeated < step.times:
-                after = replace(after, step=0, repeated=after.repeated + 1)
-                self.add(DecisionReason.ESCALATION_REPEATED, str(after.repeated))
+                due_at_ms = self.now_ms + duration_ms(step.duration)
+            case Repeat() if repeated < step.times:
+                following, repeated = 0, repeated + 1
+                self.add(DecisionReason.ESCALATION_REPEATED, str(repeated))
             case Resolve():
                 self.add(DecisionReason.ESCALATION_RESOLVED)
                 self.resolves = True
@@ -249,7 +250,7 @@ class _Look:
                         self.tell(receiver, person)
             case _:
                 pass
-        self.state = after
+        self.state = replace(self.state, step=following, due_at_ms=due_at_ms, repeated=repeated, held="")
 
     def people_of(self, step: TellPeople | TellNext | TellOnCall) -> tuple[str, ...]:
         """Return whom a step tells now."""
@@ -270,4 +271,6 @@ class _Look:
         """Tell a receiver, for a person or for itself."""
         state = self.state
         self.add(DecisionReason.ESCALATED, f"step {state.step + 1}" + (f": {person}" if person else ""), receiver)
+        if receiver not in state.told:
+            self.state = replace(state, told=(*state.told, receiver))
         self.pages.append(Page(receiver, person, state.begun_at_ms, state.repeated, state.step))

@@ -123,6 +123,16 @@ class Escalations:
         self._wake(group_id, now_ms)
         return _decision(group, DecisionReason.ESCALATED_BY_HAND, person, now_ms)
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no group is in a chain, and none ever will be."""
+        return not self.running and not self.settings.rules
+
+    def told(self, group_id: str) -> tuple[str, ...]:
+        """Return the receivers that the chain of a group has told."""
+        state = self.running.get(group_id)
+        return () if state is None else state.told
+
     def acknowledgement(self, group_id: str) -> Acknowledgement | None:
         """Return who has taken a group on, None if nobody has."""
         state = self.running.get(group_id)
@@ -132,6 +142,11 @@ class Escalations:
         """Return what has changed since this was last asked, to be kept."""
         changed, self._changed = self._changed, {}
         return [Record(kind, key, self._bytes(kind, key)) for kind, key in changed]
+
+    def records(self) -> list[Record]:
+        """Return all that is kept, enough to go on from."""
+        keys = [(ESCALATION, key) for key in self.running] + [(TURNS, key) for key in self.turns]
+        return [Record(kind, key, self._bytes(kind, key)) for kind, key in keys]
 
     def _bytes(self, kind: str, key: str) -> bytes | None:
         value = self.running.get(key) if kind == ESCALATION else self.turns.get(key)

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from udfs.alerting.escalations import EscalationSettings
 from udfs.alerting.inhibition import InhibitRule
 from udfs.alerting.interval import TimeInterval
 from udfs.alerting.route import Route
@@ -27,3 +28,4 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     """By name; each holds when one of its parts does."""
     resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS
     external_url: str = ""
+    escalation: EscalationSettings = EscalationSettings()
