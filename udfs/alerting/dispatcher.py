@@ -321,7 +321,7 @@ class Dispatcher:
             labels = self.alerts[identity].labels
             inhibitor = self._inhibition.inhibitor(labels, now_ms)
             if inhibitor is not None:
-                said[identity] = DecisionReason.INHIBITED, inhibitor[0]
+                said[identity] = DecisionReason.INHIBITED, inhibitor.fingerprint
                 continue
             if mute is not None:
                 continue
