@@ -23,6 +23,7 @@ from udfs.alerting.group import Group, group_id
 from udfs.alerting.inhibition import Inhibition
 from udfs.alerting.label_text import labels_text
 from udfs.alerting.merge import merged, with_end
+from udfs.alerting.mute import mute_of
 from udfs.alerting.notice import common_to, notification_id
 from udfs.alerting.notification import Notification, NotificationReason
 from udfs.alerting.notification_log import LogEntry, notify_reason
@@ -236,8 +237,8 @@ class Dispatcher:
 
     def muting_intervals(self, group: Group, now_ms: int) -> tuple[str, ...]:
         """Return the names of the intervals that keep a group quiet."""
-        found = self._muting_interval(group.route, now_ms)
-        return (found[1],) if found else ()
+        found = mute_of(group.route, self.settings.intervals, now_ms)
+        return (found.intervals,) if found else ()
 
     # Alerts and groups.
 
@@ -343,7 +344,7 @@ class Dispatcher:
     def _not_muted(self, group: Group, now_ms: int, decisions: list[Decision]) -> list[str]:
         """Return the members that nothing holds back."""
         route = group.route
-        mute = self._muting_interval(route, now_ms)
+        mute = mute_of(route, self.settings.intervals, now_ms)
         shown = []
         said: dict[str, tuple[str, str]] = {}
         for identity in group.members:
@@ -360,23 +361,12 @@ class Dispatcher:
                 continue
             shown.append(identity)
         if mute is not None:
-            said[""] = mute
+            said[""] = mute.reason, mute.intervals
         for identity, (reason, refers_to) in said.items():
             if group.said.get(identity) != (reason, refers_to):
                 decisions.append(_of_group(group, DecisionReason(reason), now_ms, identity, refers_to))
         group.said = said | {name: value for name, value in group.said.items() if name.startswith("channel ")}
         return shown
-
-    def _muting_interval(self, route: Route, now_ms: int) -> tuple[DecisionReason, str] | None:
-        if route.active_intervals and not any(self._in_interval(name, now_ms) for name in route.active_intervals):
-            return DecisionReason.OUTSIDE_ACTIVE_INTERVALS, ", ".join(route.active_intervals)
-        for name in route.mute_intervals:
-            if self._in_interval(name, now_ms):
-                return DecisionReason.MUTED_BY_INTERVAL, name
-        return None
-
-    def _in_interval(self, name: str, now_ms: int) -> bool:
-        return any(part.holds(now_ms) for part in self.settings.intervals[name])
 
     def _tell(
         self, told: "Told", channel: Channel, notifications: list[Notification], decisions: list[Decision]
