@@ -64,4 +64,10 @@ def from_at_ms(at_ms: int) -> str:
     if not _FIRST_AT_MS <= at_ms <= _LAST_AT_MS:
         msg = f"{at_ms} ms since the epoch is outside the years 1 to 9999"
         raise ValueError(msg)
-    return (_NAIVE_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds") + "Z"
+    second, milliseconds = divmod(at_ms, 1_000)
+    return f"{_second_text(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second_text(second: int) -> str:
+    return (_NAIVE_EPOCH + timedelta(seconds=second)).isoformat()

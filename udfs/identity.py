@@ -1,7 +1,10 @@
 """Identity: identifiers that are functions of content, so that replays, restarts and repeats give the same ones."""
 
 from hashlib import blake2b
-from uuid import UUID
+from typing import Final
+
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 0x3] for digit in "0123456789abcdef"}
+"""The first two bits of this digit are those of RFC 9562."""
 
 
 def digest(*parts: str) -> str:
@@ -10,10 +13,8 @@ def digest(*parts: str) -> str:
     for part in parts:
         data = part.encode()
         hasher.update(len(data).to_bytes(4, "big") + data)
-    number = int.from_bytes(hasher.digest(), "big")
-    number = number & ~(0xF << 76) | (0x8 << 76)
-    number = number & ~(0x3 << 62) | (0x2 << 62)
-    return str(UUID(int=number))
+    text = hasher.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
 
 
 def anomaly_id(detector_id: str, entity_id: str, metric: str, evidence: str) -> str:

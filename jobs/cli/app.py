@@ -38,6 +38,7 @@ COMMANDS: Final = (
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),
     CommandEntry("sql", "jobs.cli.sql:sql", "Query the topics by Flink SQL."),
     CommandEntry("topics", "jobs.cli.topics:topics", "Create the topics on any Kafka cluster."),
+    CommandEntry("prices", "jobs.cli.prices:prices", "Show, check and update what tokens cost."),
     CommandEntry("demo", "jobs.cli.demo:demo", "Show planted faults being found, on a stack of its own."),
     CommandEntry("bench", "jobs.cli.bench:bench", "Measure throughput and latency on a stack of their own."),
     CommandEntry("schemas", "jobs.cli.schemas:schemas", "Write or check the published JSON Schema and Avro."),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -25,18 +26,22 @@ _CREDENTIAL: Final = re.compile(r"secret|password|cookie|authorization|api_?key"
 def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any]:
     """Return numbers, truth values and short texts by name, the first ones in the order of names."""
     kept: dict[str, Any] = {}
-    for pair in sorted(pairs, key=_name):
+    for pair in sorted((pair for pair in pairs if _is_harmless(pair.key)), key=_name):
         value = plain(pair.value)
-        if not isinstance(value, str | int | float) or _CONTENT.search(pair.key) or len(pair.key) > NAME_MAX:
-            continue
         if isinstance(value, str):
             if len(value) > TEXT_MAX:
                 continue
             value = redacted(value) if redact else value
-        kept[pair.key] = value
+        if isinstance(value, str | int | float):
+            kept[pair.key] = value
         if len(kept) == ATTRIBUTES_MAX:
             break
     return kept
+
+
+@lru_cache(maxsize=4_096)
+def _is_harmless(name: str) -> bool:
+    return len(name) <= NAME_MAX and _CONTENT.search(name) is None
 
 
 def _name(pair: KeyValue) -> str:

@@ -6,6 +6,7 @@ from schemas.telemetry import COST_MAX, Status
 from udfs.normalise.context import Context
 from udfs.normalise.mapping import operations, price_lists
 from udfs.prices.cost import cost_usd
+from udfs.prices.table import ANY_PROVIDER
 
 REPORTED: Final = "reported"
 COMPUTED: Final = "computed"
@@ -46,7 +47,8 @@ def has_tokens(fields: dict[str, Any]) -> bool:
 def settle_status(fields: dict[str, Any], *, is_error: bool) -> None:
     """Say how a call ended, by the status of the item and the type of its error."""
     error_type = fields.get("error_type")
-    failed = is_error or error_type is not None or fields.pop("level", None) == "ERROR"
+    level = fields.pop("level", None)
+    failed = is_error or error_type is not None or level == "ERROR"
     fields["status"] = Status.SUCCESS
     if failed:
         named = (error_type or "").lower()
@@ -84,20 +86,19 @@ def leave_uncounted(fields: dict[str, Any]) -> None:
 
 def _computed(fields: dict[str, Any], context: Context, at_ms: int) -> float | None:
     provider = fields.get("provider")
-    price_list = price_lists().get(provider, "") if provider else "*"
-    if not price_list:
-        return None
+    lists = price_lists().get(provider, ()) if provider else (ANY_PROVIDER,)
     take = fields.get
-    for model in (take("response_model"), take("model")):
-        prices = context.prices.prices(price_list, model, at_ms) if model else None
-        if prices is not None:
-            return cost_usd(
-                prices,
-                prompt_tokens=take("prompt_tokens"),
-                completion_tokens=take("completion_tokens"),
-                cached_tokens=take("cached_tokens"),
-                cache_write_tokens=take("cache_write_tokens"),
-                audio_prompt_tokens=take("audio_prompt_tokens"),
-                audio_completion_tokens=take("audio_completion_tokens"),
-            )
+    for price_list in lists:
+        for model in (take("response_model"), take("model")):
+            prices = context.prices.prices(price_list, model, at_ms) if model else None
+            if prices is not None:
+                return cost_usd(
+                    prices,
+                    prompt_tokens=take("prompt_tokens"),
+                    completion_tokens=take("completion_tokens"),
+                    cached_tokens=take("cached_tokens"),
+                    cache_write_tokens=take("cache_write_tokens"),
+                    audio_prompt_tokens=take("audio_prompt_tokens"),
+                    audio_completion_tokens=take("audio_completion_tokens"),
+                )
     return None

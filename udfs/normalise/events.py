@@ -50,7 +50,8 @@ class Origin(Struct, frozen=True, kw_only=True, gc=False):
     at_ms: int
     trace_id: str | None
     span_id: str | None
-    is_error: bool
+    is_error: bool | None
+    """Whether it failed; None if it does not say."""
     is_call: bool
     """Whether it counts as a call; what repeats a call inside it does not."""
 
@@ -75,7 +76,8 @@ def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
     if guardrail := reported_guardrail(fields):
         fields["guardrail"] = guardrail
     settle_texts(fields, context)
-    settle_status(fields, is_error=origin.is_error)
+    if origin.is_error is not None or "error_type" in fields:
+        settle_status(fields, is_error=origin.is_error is True)
     if origin.is_call:
         kind = EventType.RESPONSE if fields["status"] is Status.SUCCESS else EventType.ERROR
         settle_cost(fields, context, origin.at_ms)
@@ -98,18 +100,18 @@ def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
     )
 
 
-def metadata_of(found: Found, context: Context) -> Metadata:
-    """Return who called and from where, and take it out of the fields."""
+def metadata_of(found: Found, context: Context) -> Metadata | None:
+    """Return who called and from where, taken out of the fields; None if nothing says so."""
     take = found.fields.pop
     attributes: dict[str, Any] | None = None
     if found.others or found.odd:
         attributes = kept_attributes(found.others, redact=context.privacy.redact)
         if found.odd:
             attributes[OUT_OF_RANGE] = found.odd
+    user_id, session_id, tags = take("user_id", None), take("session_id", None), take("tags", None)
+    environment = take("environment", None) or context.environment
+    if user_id is session_id is tags is environment is None and not attributes:
+        return None
     return Metadata(
-        user_id=take("user_id", None),
-        session_id=take("session_id", None),
-        environment=take("environment", None) or context.environment,
-        tags=take("tags", None),
-        attributes=attributes or None,
+        user_id=user_id, session_id=session_id, environment=environment, tags=tags, attributes=attributes or None
     )

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from schemas.telemetry import COST_MAX, COUNT_MAX, MILLISECONDS_MAX
@@ -24,32 +23,34 @@ _HIGHEST: Final = {
     "cost_details": COST_MAX,
 }
 _LABELS: Final = frozenset({"label", "first", "provider", "verdict"})
-_CONTROLS: Final = dict.fromkeys(range(0x20), "\N{REPLACEMENT CHARACTER}")
+CONTROLS: Final = dict.fromkeys(range(0x20), "\N{REPLACEMENT CHARACTER}")
+"""What a label may not hold, and what takes its place."""
 _OF_RESOURCES: Final = frozenset({"service", "version", "host", "environment", "user_id", "session_id"})
 """Fields that a resource may fill for all its items; what tells a call is the call's own."""
 
 
-class Source(Struct, frozen=True, kw_only=True, gc=False):
+class Source(NamedTuple):
     """A row of the mapping, ready for use."""
 
     field: str
     rank: int
-    reading: str
     read: Any
+    """Function from the OTLP value to ours; None for a row that needs more than that."""
     highest: float | None
     is_label: bool
     fallback: Fallback | None
+    reading: str
 
 
 def _source(row: Row) -> Source:
     return Source(
         field=row.field,
         rank=row.rank,
-        reading=row.reading,
         read=READINGS.get(row.reading),
         highest=_HIGHEST.get(row.reading),
         is_label=row.reading in _LABELS,
         fallback=Fallback(row.field, row.table) if row.is_fallback else None,
+        reading=row.reading,
     )
 
 
@@ -103,26 +104,25 @@ class Found:
             if source is None:
                 self.others.append(pair)
                 continue
-            read = source.read
+            field, rank, read, highest, is_label, fallback, _ = source
             if read is None:
                 self._read_special(key, pair.value, source)
                 continue
-            field, rank = source.field, source.rank
             if field in ranks and ranks[field] < rank:
                 continue
             value = read(pair.value)
-            if source.is_label:
+            if is_label:
                 if value is not None and (len(value) > LABEL_MAX or not value.isprintable()):
                     value = self._fitting(key, value)
             elif value is None:
                 self._note(key, plain(pair.value))
-            elif source.highest is not None and not 0 <= value <= source.highest:
+            elif highest is not None and not 0 <= value <= highest:
                 self._note(key, value)
-                value = source.highest if value > 0 else None
+                value = highest if value > 0 else None
             if value is not None:
                 fields[field], ranks[field] = value, rank
-                if source.fallback is not None:
-                    self.fallbacks[field] = source.fallback
+                if fallback is not None:
+                    self.fallbacks[field] = fallback
                 elif self.fallbacks:
                     self.fallbacks.pop(field, None)
 
@@ -164,7 +164,7 @@ class Found:
             self.fields.setdefault("tags", {})[key.rpartition(".")[2][:LABEL_MAX]] = tag[:LABEL_MAX]
 
     def _fitting(self, key: str, value: str) -> str:
-        fitting = value.translate(_CONTROLS)[:LABEL_MAX]
+        fitting = value.translate(CONTROLS)[:LABEL_MAX]
         if fitting != value:
             self.odd[key] = "cut or cleaned"
         return fitting

@@ -89,6 +89,7 @@ def _event(record: LogRecord, name: str, found: Found, context: Context) -> Tele
     if not is_own_call:
         # What belongs to a span is counted there.
         is_call = is_call and name in _OF_SPANS and not any(record.span_id)
+    failed = record.severity_number >= _ERROR or name == "claude_code.api_error"
     return event_of(
         found,
         context,
@@ -98,7 +99,7 @@ def _event(record: LogRecord, name: str, found: Found, context: Context) -> Tele
             trace_id=trace_id or None,
             span_id=span_id or None,
             is_call=is_call,
-            is_error=record.severity_number >= _ERROR or name == "claude_code.api_error",
+            is_error=failed if is_call or failed else None,
         ),
     )
 

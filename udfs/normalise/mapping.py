@@ -76,9 +76,9 @@ def providers() -> Mapping[str, str]:
 
 
 @cache
-def price_lists() -> Mapping[str, str]:
-    """Return whose price list holds for a provider, by our name of it: `*` is the list of the model's maker."""
-    return {line["provider"]: line["price_list"] for line in _lines("providers")}
+def price_lists() -> Mapping[str, tuple[str, ...]]:
+    """Return whose price lists hold for a provider, by our name of it: `*` is the list of the model's maker."""
+    return {line["provider"]: tuple(line["price_list"].split()) for line in _lines("providers")}
 
 
 def _lines(table: str) -> Iterator[dict[str, str]]:

@@ -18,6 +18,8 @@ from udfs.normalise.messages import said
 
 Reading = Callable[[AnyValue], Any]
 
+_PROVIDERS: Final = providers()
+
 
 def plain(value: AnyValue) -> Any:
     """Return an OTLP value as the JSON value it stands for; bytes as how many there are."""
@@ -48,11 +50,16 @@ def first(value: AnyValue) -> str | None:
     """Return the first of several texts, in an array or in a JSON array, or the only one."""
     text = value.string_value
     if not text:
-        return next((each for item in value.array_value.values if (each := label(item))), None)
+        several = value.array_value.values
+        if several and (text := several[0].string_value):
+            return text
+        return next((each for item in several if (each := label(item))), None)
     if not text.startswith("["):
         return text
-    several = _json(text)
-    return next((each for each in several if isinstance(each, str) and each), None) if several else text
+    parsed = _json(text)
+    if not isinstance(parsed, list):
+        return text
+    return next((each for each in parsed if isinstance(each, str) and each), None)
 
 
 def number(value: AnyValue) -> float | None:
@@ -111,8 +118,8 @@ def text(value: AnyValue) -> str | None:
 
 def provider(value: AnyValue) -> str | None:
     """Return the name of a provider as OpenTelemetry spells it today."""
-    found = value.string_value.lower()
-    return providers().get(found, found) or None
+    found = value.string_value
+    return _PROVIDERS.get(found) or _PROVIDERS.get(found.lower(), found.lower()) or None
 
 
 def verdict(value: AnyValue) -> str | None:
@@ -143,7 +150,7 @@ def parameters(value: AnyValue) -> dict[str, Any]:
 
 
 def usage(value: AnyValue) -> dict[str, Any]:
-    """Return the tokens of a call by kind, in JSON as Langfuse writes it; what was cached has been taken out there."""
+    """Return the tokens of a call by kind, in JSON as Langfuse writes it."""
     found = {key: _whole(each) for key, each in _object(value).items()}
 
     def either(*names: str) -> int | None:

@@ -19,6 +19,8 @@ from udfs.normalise.wrappers import Step, Wrappers
 
 NANOSECONDS: Final = 1_000_000
 """In a millisecond."""
+_NO_TRACE: Final = "0" * 32
+_NO_SPAN: Final = "0" * 16
 
 
 def events_of_spans(resource_spans: Iterable[ResourceSpans], context: Context, wrappers: Wrappers) -> Normalised:
@@ -79,7 +81,7 @@ def _event(span: Span, found: Found, context: Context, *, is_call: bool) -> Tele
         raise UnfitError(RejectReason.OUT_OF_RANGE, "/endTimeUnixNano", "outside the years 2000 to 2099")
     _add_times(found, start_ns, end_ns)
     trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
-    is_known = any(span.trace_id) and any(span.span_id)
+    is_known = len(trace_id) == len(_NO_TRACE) and trace_id != _NO_TRACE and span_id != _NO_SPAN and bool(span_id)
     tenant_id = context.tenant_id
     return event_of(
         found,

@@ -1,12 +1,13 @@
 """Price table: what tokens of each model cost, since when."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
-import msgspec
 from msgspec import Struct
+
+from udfs.prices.matching import matches
 
 ANY_PROVIDER: Final = "*"
 MAKERS: Final = ("openai", "anthropic", "google", "mistral", "cohere", "deepseek", "x-ai")
@@ -110,34 +111,6 @@ class PriceTable:
     def __len__(self) -> int:
         """Return how many models the table has."""
         return sum(map(len, self._models.values()))
-
-
-def matches(rule: Mapping[str, Any], name: str) -> bool:
-    """Return whether a name of a model in lower case meets a rule of the table."""
-    ((kind, value),) = rule.items()
-    return _KINDS[kind](value, name)
-
-
-_KINDS: Final[Mapping[str, Callable[[Any, str], bool]]] = {
-    "equals": lambda text, name: name == text,
-    "starts_with": lambda text, name: name.startswith(text),
-    "ends_with": lambda text, name: name.endswith(text),
-    "contains": lambda text, name: text in name,
-    "or": lambda parts, name: any(matches(part, name) for part in parts),
-    "and": lambda parts, name: all(matches(part, name) for part in parts),
-}
-
-
-def read_table(document: bytes) -> PriceTable:
-    """Return the table that a JSON array of models holds. Raises ValueError with place and problem."""
-    try:
-        models = msgspec.json.decode(document, type=tuple[PricedModel, ...])
-    except msgspec.DecodeError as problem:
-        raise ValueError(str(problem)) from None
-    by_provider: dict[str, tuple[PricedModel, ...]] = {}
-    for priced in models:
-        by_provider[priced.provider] = (*by_provider.get(priced.provider, ()), priced)
-    return PriceTable(by_provider)
 
 
 def prices_at(prices: tuple[Prices, ...], at_ms: int) -> Prices | None:

@@ -34,3 +34,16 @@ def _card(found: Any) -> str:
 def _luhn(digits: list[int]) -> bool:
     doubled = (digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2])  # noqa: PLR2004 - two digits
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def redacted_values(values: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a map with the texts in it redacted, however deep they are."""
+    return None if values is None else {key: _redacted(value) for key, value in values.items()}
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, list):
+        return [_redacted(each) for each in value]
+    return redacted_values(value) if isinstance(value, dict) else value
