@@ -14,7 +14,7 @@ Rate = Annotated[float, Meta(gt=0)]
 _WINDOW_S: Final = 1
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tenant may send; None is no limit. Up to `burst_s` seconds' worth may come at once."""
 
     events_per_s: Rate | None = None

@@ -22,7 +22,7 @@ class Ack(StrEnum):
     """All in-sync replicas of Kafka have the events."""
 
 
-class TenantRoom(Struct, frozen=True, kw_only=True):
+class TenantRoom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one tenant may have in the buffer, and what happens when that is full."""
 
     share: Annotated[float, Meta(gt=0, le=1)] = 0.5
@@ -32,7 +32,7 @@ class TenantRoom(Struct, frozen=True, kw_only=True):
     """The longest wait for room, with the policy `block`."""
 
 
-class BufferSettings(Struct, frozen=True, kw_only=True):
+class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes in bytes; `folder` belongs to one process at a time."""
 
     folder: Path

@@ -1,0 +1,1 @@
+"""gRPC: OTLP, our own service and the standard health service, on one port."""

@@ -1,0 +1,1 @@
+"""Published protocol buffers, and the Python code generated from them (docs/ingestion.md has the command)."""
