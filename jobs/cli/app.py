@@ -21,18 +21,19 @@ class CommandEntry(NamedTuple):
 
 # A new command is a line here and a function with typer's annotations; its module is imported when it is called.
 COMMANDS: Final = (
-    CommandEntry("up", "jobs.cli.stack:up", "Start Kafka, Flink and the detection job on this machine."),
+    CommandEntry("up", "jobs.cli.stack:up", "Start Kafka, Flink, the detection job and ingestion here."),
     CommandEntry("down", "jobs.cli.stack:down", "Stop what `up` started; data and checkpoints stay."),
     CommandEntry("status", "jobs.cli.stack:status", "Show the stack's processes and jobs, and where their logs are."),
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),
     CommandEntry("metrics", "jobs.cli.stack:metrics", "Print the detection job's own metrics."),
+    CommandEntry("send", "jobs.cli.send:send", "Send telemetry by hand, one call or a file of them."),
+    CommandEntry("keys", "jobs.cli.keys:keys", "Make, list and disable API keys for ingestion."),
     CommandEntry("backtest", "jobs.cli.backtest:backtest", "Run detectors and correlation over a file."),
     CommandEntry("rules", "jobs.cli.rules:rules", "Check, try, publish and remove rules."),
     CommandEntry("train", "jobs.cli.models:train", "Fit a model for a detector and put it into force."),
     CommandEntry("models", "jobs.cli.models:models", "List, try out and remove the models in force."),
     CommandEntry("plugin", "jobs.cli.plugins:plugin", "Put a detector of your own to the test."),
     CommandEntry("feedback", "jobs.cli.feedback:feedback", "Say which anomalies were true, and see what follows."),
-    CommandEntry("alerts", "jobs.cli.alerts:alerts", "Check how alerts reach people, offline and while it runs."),
     CommandEntry("root-cause", "jobs.cli.root_cause:root_cause", "Rank components by how likely they are the cause."),
     CommandEntry("plot", "jobs.cli.plot:plot", "Draw series with their expected band and anomalies."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),

@@ -12,6 +12,8 @@ from jobs.errors import SentinelError
 from jobs.stack.layout import default_home
 from jobs.stack.log_lines import readable
 from jobs.stack.metrics import read_metrics
+from jobs.stack.ports import LOOPBACK
+from jobs.stack.services import INGESTION
 from jobs.stack.stack import Stack
 
 Home = Annotated[
@@ -32,7 +34,7 @@ def up(
     kafka_port: Annotated[int | None, typer.Option(help="Kafka's port; by default 9092 or a free one.")] = None,
     rest_port: Annotated[int | None, typer.Option(help="Flink's web port; by default 8081 or a free one.")] = None,
 ) -> None:
-    """Start Kafka, Flink and the detection job on this machine; what runs already is left alone."""
+    """Start Kafka, Flink, the detection job and ingestion on this machine; what runs already is left alone."""
     began = time.monotonic()
     stack = Stack(home)
     stack.up(taskmanagers=taskmanagers, job=job, resume=resume, kafka_port=kafka_port, rest_port=rest_port)
@@ -40,6 +42,10 @@ def up(
     console.print(f"Up after {time.monotonic() - began:.1f} s.")
     console.print(f"Kafka  {stack.bootstrap_servers}")
     console.print(f"Flink  {stack.rest_url}")
+    if job:
+        console.print(
+            f"OTLP   http://{LOOPBACK}:{stack.ports.ingestion_http}, gRPC {LOOPBACK}:{stack.ports.ingestion_grpc}"
+        )
     console.print(f"Logs   {stack.layout.logs}")
 
 
@@ -69,6 +75,10 @@ def status(home: Home) -> None:
         table.add_row(each.name, str(each.pid), "running" if each.alive else "[red]dead[/red]", str(each.log))
     console.print(table)
     console.print(f"\nKafka  {stack.bootstrap_servers}\nFlink  {stack.rest_url}")
+    if any(each.name == INGESTION.name and each.alive for each in processes):
+        console.print(
+            f"OTLP   http://{LOOPBACK}:{stack.ports.ingestion_http}, gRPC {LOOPBACK}:{stack.ports.ingestion_grpc}"
+        )
     dead = [each for each in processes if not each.alive]
     if any(each.name == "jobmanager" and each.alive for each in processes):
         for job in stack.jobs():
@@ -76,6 +86,11 @@ def status(home: Home) -> None:
     if dead:
         names = ", ".join(f"{each.name} (log: {each.log})" for each in dead)
         raise SentinelError(f"Not running though started: {names}. `sentinel up` starts it again.")
+
+
+def _ways_in(stack: Stack) -> str:
+    ports = stack.ports
+    return f"OTLP   http://{LOOPBACK}:{ports.ingestion_http}, gRPC {LOOPBACK}:{ports.ingestion_grpc}"
 
 
 def logs(

@@ -9,14 +9,15 @@ from jobs.stack import kafka_broker
 from jobs.stack.flink_cluster import JOBMANAGER, FlinkCluster
 from jobs.stack.flink_settings import Settings, read_settings, stack_settings
 from jobs.stack.layout import VENV, Layout, numba_cache
-from jobs.stack.ports import demanded_port, free_port
+from jobs.stack.ports import demanded_port, free_port, is_listening
 from jobs.stack.processes import start
-from jobs.stack.services import SERVICES
+from jobs.stack.services import INGESTION, SERVICES
 from jobs.stack.state import Ports, StackRecord
 from jobs.stack.waiting import wait_until
 from jobs.topics import TOPICS
 
 CLUSTER_S: Final = 90.0
+SERVICE_S: Final = 60.0
 _USUAL: Final = Ports(kafka=9092, kafka_controller=9093, flink_rest=8081, flink_rpc=6123)
 
 
@@ -85,12 +86,19 @@ def launch_taskmanager(layout: Layout, record: StackRecord, number: int) -> None
 
 
 def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str) -> None:
-    """Start the plain Python processes that do not run."""
+    """Start the plain Python processes that do not run, and wait until ingestion listens."""
     alive = record.alive()
     for service in SERVICES:
         if service.name not in alive:
-            argv = service.argv(bootstrap_servers)
+            argv = service.argv(bootstrap_servers, layout, record.required().ports)
             record.add(start(service.name, argv, log=layout.log_of(service.name), env=environment(layout)))
+    ports = record.required().ports
+    wait_until(
+        lambda: is_listening(ports.ingestion_http) and is_listening(ports.ingestion_grpc),
+        "ingestion to listen",
+        deadline_s=SERVICE_S,
+        watched=[record.process(INGESTION.name)],
+    )
 
 
 def _start_taskmanager(layout: Layout, record: StackRecord, number: int) -> str:
@@ -124,8 +132,19 @@ def _choose_ports(usual: Ports, kafka_port: int | None, rest_port: int | None) -
     rest = demanded_port(rest_port, "Flink") if rest_port else free_port(usual.flink_rest, taken)
     taken |= {rest}
     controller = free_port(usual.kafka_controller, taken)
-    rpc = free_port(usual.flink_rpc, taken | {controller})
-    return Ports(kafka=kafka, kafka_controller=controller, flink_rest=rest, flink_rpc=rpc)
+    taken |= {controller}
+    rpc = free_port(usual.flink_rpc, taken)
+    taken |= {rpc}
+    http = free_port(usual.ingestion_http, taken)
+    grpc = free_port(usual.ingestion_grpc, taken | {http})
+    return Ports(
+        kafka=kafka,
+        kafka_controller=controller,
+        flink_rest=rest,
+        flink_rpc=rpc,
+        ingestion_http=http,
+        ingestion_grpc=grpc,
+    )
 
 
 def _refuse_to_move(ports: Ports, kafka_port: int | None, rest_port: int | None) -> None:

@@ -5,24 +5,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import asdict
+
 from jobs.stack.layout import PYTHON, Layout
+from jobs.stack.ports import LOOPBACK
+from jobs.stack.state import Ports
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A plain Python process, started after Kafka as `python -m module --bootstrap-servers ...`."""
+    """A plain Python process, started after Kafka as `python -m module --bootstrap-servers ...`.
+
+    Arguments may name the stack's `{home}` and its ports, such as `{ingestion_http}`.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
 
-    def argv(self, bootstrap_servers: str) -> list[str]:
+    def argv(self, bootstrap_servers: str, layout: Layout, ports: Ports) -> list[str]:
         """Return the command that starts it."""
-        return [str(PYTHON), "-m", self.module, "--bootstrap-servers", bootstrap_servers, *self.arguments]
+        places = {"home": str(layout.home), **asdict(ports)}
+        arguments = [argument.format_map(places) for argument in self.arguments]
+        return [str(PYTHON), "-m", self.module, "--bootstrap-servers", bootstrap_servers, *arguments]
 
+
+INGESTION: Final = Service(
+    "ingestion",
+    "jobs.ingestion",
+    (
+        *("--http", f"{LOOPBACK}:{{ingestion_http}}"),
+        *("--grpc", f"{LOOPBACK}:{{ingestion_grpc}}"),
+        *("--folder", "{home}/ingestion"),
+    ),
+)
 
 # In the order of starting.
-SERVICES: Final[tuple[Service, ...]] = ()
+SERVICES: Final[tuple[Service, ...]] = (INGESTION,)
 
 DETECTION_MODULE: Final = "jobs.detection"
 # The name the job gives itself; `up` starts none while one of this name is there.

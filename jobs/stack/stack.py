@@ -27,7 +27,7 @@ from jobs.stack.layout import Layout, default_home
 from jobs.stack.ports import LOOPBACK
 from jobs.stack.processes import is_alive, kill, stop
 from jobs.stack.services import DETECTION_JOB, DETECTION_MODULE, detection_arguments, newest_checkpoint
-from jobs.stack.state import StackRecord
+from jobs.stack.state import Ports, StackRecord
 from jobs.stack.waiting import wait_until
 
 _FLINK_GRACE_S: Final = 10.0
@@ -68,6 +68,11 @@ class Stack:
     def rest_url(self) -> str:
         """The address of Flink's REST interface and web pages."""
         return f"http://{LOOPBACK}:{self._record.required().ports.flink_rest}"
+
+    @property
+    def ports(self) -> Ports:
+        """The ports of this stack."""
+        return self._record.required().ports
 
     @property
     def flink(self) -> FlinkCluster:

@@ -17,6 +17,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     kafka_controller: int
     flink_rest: int
     flink_rpc: int
+    ingestion_http: int = 4318
+    ingestion_grpc: int = 4317
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
