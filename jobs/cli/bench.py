@@ -1,4 +1,4 @@
-"""`sentinel bench`: measure the detection job on a real broker and a real cluster of its own."""
+"""`sentinel bench`: measure the detection job, and ingestion, on a real broker and a real cluster of their own."""
 
 import sys
 from enum import StrEnum
@@ -22,14 +22,15 @@ class Benchmark(StrEnum):
     THROUGHPUT = "throughput"
     LATENCY = "latency"
     RECOVERY = "recovery"
+    INGESTION = "ingestion"
 
 
-def bench(
+def bench(  # noqa: PLR0917 - options are passed by name
     benchmark: Annotated[
         Benchmark,
         typer.Argument(
             help="`throughput` drains a backlog; `latency` times anomalies from Kafka to Kafka, live; `recovery` kills "
-            "a TaskManager meanwhile."
+            "a TaskManager meanwhile; `ingestion` times and counts what ingestion takes."
         ),
     ],
     entities: Annotated[
@@ -39,16 +40,26 @@ def bench(
     rate: Annotated[float, typer.Option(min=1, help="latency, recovery: events per second.")] = 5_000.0,
     duration: Annotated[str, typer.Option(help="latency, recovery: how long events are planted, such as 3m.")] = "3m",
     planted: Annotated[int, typer.Option(min=1, help="latency, recovery: how many absurd events.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=1, help="ingestion: how long each load lasts.")] = 15.0,
+    collector: Annotated[
+        Path | None,
+        typer.Option(help="ingestion: an OpenTelemetry Collector to put beside it.", exists=True, dir_okay=False),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A configuration file of the job, in place of the defaults.")
     ] = None,
 ) -> None:
-    """Measure the detection job; the last line printed is one JSON object.
+    """Measure the detection job, or ingestion; the last line printed is one JSON object.
 
     The benchmark starts Kafka, two TaskManagers and the job for itself and removes all of it. Progress goes to stderr.
     """
     result: msgspec.Struct
-    if benchmark is Benchmark.THROUGHPUT:
+    if benchmark is Benchmark.INGESTION:
+        # The others need nothing of what this imports.
+        from jobs.bench.ingestion import measure_ingestion  # noqa: PLC0415
+
+        result = measure_ingestion(seconds=seconds, collector=collector, tell=_tell)
+    elif benchmark is Benchmark.THROUGHPUT:
         result = measure_throughput(events=events, entities=entities or 200, config=config, tell=_tell)
     else:
         try:
