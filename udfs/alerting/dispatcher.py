@@ -18,7 +18,7 @@ from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_order import in_order
 from udfs.alerting.calendar_silences import next_change_at_ms, open_silences, outdated
 from udfs.alerting.decision import Decision, DecisionReason
-from udfs.alerting.escalation import NEVER_MS, GroupView, Page
+from udfs.alerting.escalation import NEVER_MS, Acknowledgement, GroupView, Page
 from udfs.alerting.escalations import Escalations
 from udfs.alerting.group import Group, group_id
 from udfs.alerting.inhibition import Inhibition
@@ -213,6 +213,26 @@ class Dispatcher:
         keys += [("pending", each) for each in self.pending]
         keys += [("silence", each) for each in self.silences.by_id]
         return [Record(kind, key, self._value(kind, key)) for kind, key in keys] + self.escalations.records()
+
+    # What is asked about it.
+
+    @property
+    def groups(self) -> Iterable[Group]:
+        """All groups, those without alerts as well."""
+        return self._groups.values()
+
+    def groups_of(self, identity: str) -> tuple[Group, ...]:
+        """Return the groups that an alert belongs to, those it has left included; none for an unknown one."""
+        return self._places.get(identity, ())
+
+    def taken_on(self, group: Group) -> Acknowledgement | None:
+        """Return who has taken a group on, None if nobody has."""
+        return self.escalations.acknowledgement(_escalation_name(group))
+
+    def inhibitor(self, labels: dict[str, str], now_ms: int) -> str:
+        """Return the fingerprint of an alert that inhibits these labels; empty is none."""
+        found = self._inhibition.inhibitor(labels, now_ms)
+        return found.fingerprint if found else ""
 
     # Alerts and groups.
 
