@@ -34,6 +34,7 @@ COMMANDS: Final = (
     CommandEntry("models", "jobs.cli.models:models", "List, try out and remove the models in force."),
     CommandEntry("plugin", "jobs.cli.plugins:plugin", "Put a detector of your own to the test."),
     CommandEntry("feedback", "jobs.cli.feedback:feedback", "Say which anomalies were true, and see what follows."),
+    CommandEntry("alerts", "jobs.cli.alerts:alerts", "Check how alerts reach people, offline and while it runs."),
     CommandEntry("root-cause", "jobs.cli.root_cause:root_cause", "Rank components by how likely they are the cause."),
     CommandEntry("plot", "jobs.cli.plot:plot", "Draw series with their expected band and anomalies."),
     CommandEntry("replay", "jobs.cli.replay:replay", "Replay LLM traffic with planted faults to Kafka or a file."),

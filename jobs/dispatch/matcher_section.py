@@ -29,7 +29,8 @@ def matchers_of_sections(match: Node | None, match_re: Node | None, matchers: No
             anchored(value.text())
         except ValueError as error:
             raise value.mistake(str(error)) from None
-        found.append(Matcher(name, MatchKind.REGEX, value.text()))
+        # Alertmanager names these with their anchors in group keys, too.
+        found.append(Matcher(name, MatchKind.REGEX, f"^(?:{value.text()})$"))
     for line in matchers.items() if matchers else ():
         try:
             found += matchers_of(line.text())

@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from udfs.alerting import silence as silence_rules
 from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_order import in_order
-from udfs.alerting.calendar_silences import next_change_at_ms, open_silences, outdated
 from udfs.alerting.decision import Decision, DecisionReason
-from udfs.alerting.escalation import NEVER_MS, Acknowledgement, GroupView, Page
+from udfs.alerting.escalation import Acknowledgement, GroupView, Page
 from udfs.alerting.escalations import Escalations
 from udfs.alerting.group import Group, group_id
 from udfs.alerting.inhibition import Inhibition
 from udfs.alerting.label_text import labels_text
 from udfs.alerting.merge import merged, with_end
+from udfs.alerting.mute import mute_of
 from udfs.alerting.notice import common_to, notification_id
 from udfs.alerting.notification import Notification, NotificationReason
 from udfs.alerting.notification_log import LogEntry, notify_reason
@@ -63,7 +63,6 @@ class Dispatcher:
         self._under_way: dict[tuple[str, str, str], str] = {}
         self._changed: dict[tuple[str, str], None] = {}
         self._clock = ClockRecord(now_ms, now_ms, "")
-        self._calendar_at_ms: int = 0
         records = tuple(records)
         self.escalations = Escalations(settings.escalation, records)
         self._take_settings(settings)
@@ -120,7 +119,6 @@ class Dispatcher:
     def advance(self, now_ms: int) -> Step:
         """Look at every group whose time has come, and return what is to be sent."""
         self._tidy(now_ms)
-        self._keep_calendar(now_ms)
         due: dict[str, Group] = {}
         while self._agenda and self._agenda[0][0] <= now_ms:
             at_ms, identifier = heappop(self._agenda)
@@ -172,15 +170,14 @@ class Dispatcher:
 
     def next_wake_at_ms(self) -> int | None:
         """Return when `advance` has something to do next; None is never, unless something comes in."""
-        times = [self.escalations.next_at_ms, self._calendar_at_ms if self._calendar_at_ms < NEVER_MS else None]
         while self._agenda:
             at_ms, identifier = self._agenda[0]
             group = self._groups.get(identifier)
             if group is not None and group.next_at_ms == at_ms:
-                times.append(at_ms)
-                break
+                escalates_at_ms = self.escalations.next_at_ms
+                return at_ms if escalates_at_ms is None else min(at_ms, escalates_at_ms)
             heappop(self._agenda)
-        return min((each for each in times if each is not None), default=None)
+        return self.escalations.next_at_ms
 
     def on_sent(self, identifier: str, at_ms: int) -> Step:
         """Take note that the receiver has confirmed a notice; one that is not pending any more changes nothing."""
@@ -221,6 +218,10 @@ class Dispatcher:
         """All groups, those without alerts as well."""
         return self._groups.values()
 
+    def group(self, identifier: str) -> Group | None:
+        """Return a group by its identifier, None when there is none any more."""
+        return self._groups.get(identifier)
+
     def groups_of(self, identity: str) -> tuple[Group, ...]:
         """Return the groups that an alert belongs to, those it has left included; none for an unknown one."""
         return self._places.get(identity, ())
@@ -233,6 +234,11 @@ class Dispatcher:
         """Return the fingerprint of an alert that inhibits these labels; empty is none."""
         found = self._inhibition.inhibitor(labels, now_ms)
         return found.fingerprint if found else ""
+
+    def muting_intervals(self, group: Group, now_ms: int) -> tuple[str, ...]:
+        """Return the names of the intervals that keep a group quiet."""
+        found = mute_of(group.route, self.settings.intervals, now_ms)
+        return (found.intervals,) if found else ()
 
     # Alerts and groups.
 
@@ -338,7 +344,7 @@ class Dispatcher:
     def _not_muted(self, group: Group, now_ms: int, decisions: list[Decision]) -> list[str]:
         """Return the members that nothing holds back."""
         route = group.route
-        mute = self._muting_interval(route, now_ms)
+        mute = mute_of(route, self.settings.intervals, now_ms)
         shown = []
         said: dict[str, tuple[str, str]] = {}
         for identity in group.members:
@@ -355,23 +361,12 @@ class Dispatcher:
                 continue
             shown.append(identity)
         if mute is not None:
-            said[""] = mute
+            said[""] = mute.reason, mute.intervals
         for identity, (reason, refers_to) in said.items():
             if group.said.get(identity) != (reason, refers_to):
                 decisions.append(_of_group(group, DecisionReason(reason), now_ms, identity, refers_to))
         group.said = said | {name: value for name, value in group.said.items() if name.startswith("channel ")}
         return shown
-
-    def _muting_interval(self, route: Route, now_ms: int) -> tuple[DecisionReason, str] | None:
-        if route.active_intervals and not any(self._in_interval(name, now_ms) for name in route.active_intervals):
-            return DecisionReason.OUTSIDE_ACTIVE_INTERVALS, ", ".join(route.active_intervals)
-        for name in route.mute_intervals:
-            if self._in_interval(name, now_ms):
-                return DecisionReason.MUTED_BY_INTERVAL, name
-        return None
-
-    def _in_interval(self, name: str, now_ms: int) -> bool:
-        return any(part.holds(now_ms) for part in self.settings.intervals[name])
 
     def _tell(
         self, told: "Told", channel: Channel, notifications: list[Notification], decisions: list[Decision]
@@ -451,7 +446,7 @@ class Dispatcher:
             return
         name = _escalation_name(group)
         told, view = self._view(group, now_ms, decisions)
-        if not view.firing and (not ends or self._is_paging(group, self.escalations.told(name))):
+        if not view.firing and (not ends or self._is_telling(group, self.escalations.told(name))):
             return
         found = self.escalations.look(name, view, now_ms)
         decisions += found.decisions
@@ -497,7 +492,7 @@ class Dispatcher:
         receivers = [each for each in self.escalations.told(_escalation_name(group)) if each != group.route.receiver]
         if told.firing or not receivers:
             return
-        if self._is_paging(group, receivers):
+        if self._is_telling(group, receivers):
             # What is under way arrives first, and then there is an end to tell.
             group.settled = {}
             return
@@ -509,15 +504,13 @@ class Dispatcher:
                     reason = NotificationReason.ALL_ALERTS_RESOLVED
                     self._send(told, receiver, channel, reason, parts, notifications, decisions)
 
-    def _is_paging(self, group: Group, receivers: Iterable[str]) -> bool:
-        """Return whether news of what fires is under way to one of the receivers, which are not the group's own."""
-        places = (
-            (group.key, receiver, channel.name)
+    def _is_telling(self, group: Group, receivers: Iterable[str]) -> bool:
+        return any(
+            (group.key, receiver, channel.name) in self._under_way
             for receiver in receivers
             if receiver != group.route.receiver
             for channel in self.settings.receivers.get(receiver, ())
         )
-        return any(self.pending[self._under_way[place]].firing for place in places if place in self._under_way)
 
     def _send(
         self,
@@ -609,9 +602,6 @@ class Dispatcher:
         last_clean_up = now_ms - (now_ms - started) % CLEAN_UP_EVERY_MS
         for group in [each for each in self._empty.values() if (each.emptied_at_ms or 0) <= last_clean_up]:
             self._remove(group)
-            name = _escalation_name(group)
-            if name in self.escalations.running and not self._groups_named(name):
-                self.escalations.look(name, _nobody(name), now_ms)
         if now_ms - self._clock.collected_at_ms >= COLLECT_EVERY_MS:
             self._collect(now_ms)
 
@@ -631,21 +621,6 @@ class Dispatcher:
         for silence_id in self.silences.collect(now_ms):
             self._changed["silence", silence_id] = None
 
-    def _keep_calendar(self, now_ms: int) -> None:
-        """Make silences of the maintenance windows that have opened, and end those that are no more."""
-        if now_ms < self._calendar_at_ms:
-            return
-        now_open = open_silences(self.settings.maintenance, now_ms)
-        for silence in outdated(self.silences.by_id, now_open, now_ms):
-            self._put_silence(silence_rules.expired(silence, now_ms))
-        for silence in now_open:
-            known = self.silences.by_id.get(silence.silence_id)
-            # One that somebody has ended by hand stays ended.
-            if known is None:
-                self._put_silence(silence_rules.normal(silence))
-        change_at_ms = next_change_at_ms(self.settings.maintenance, now_ms)
-        self._calendar_at_ms = NEVER_MS if change_at_ms is None else change_at_ms
-
     def _put_silence(self, silence: Silence) -> None:
         self.silences.put(silence)
         self._changed["silence", silence.silence_id] = None
@@ -655,8 +630,6 @@ class Dispatcher:
     def _take_settings(self, settings: DispatchSettings) -> None:
         self.settings = settings
         self.escalations.settings = settings.escalation
-        # At the first chance: a window may have opened, or be no more.
-        self._calendar_at_ms = 0
         self._routes = tuple(walk(settings.route))
         self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
         self._inhibition = Inhibition(settings.inhibit_rules)

@@ -1,0 +1,227 @@
+"""The part of dispatch that decides, and what follows of it for the outbox."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try
+from jobs.dispatch.outbox.store import Loaded, StoredNotification
+from jobs.topics import ALERTS
+from schemas.alert_change import AlertState
+from udfs.alerting.alert import Alert, fingerprint
+from udfs.alerting.alert_states import AlertStates, Standing
+from udfs.alerting.decision import Decision, DecisionReason
+from udfs.alerting.dispatcher import Dispatcher, Step
+from udfs.alerting.group import Group
+from udfs.alerting.notification import Notification
+from udfs.alerting.records import Record
+from udfs.alerting.settings import DispatchSettings
+from udfs.alerting.silence import Silence
+
+LOOKED_AT_ONCE = 2_000
+"""Alerts whose standing is looked at again in one go, all of them one go after another: silences begin and end."""
+
+
+class Batch(Struct, frozen=True):
+    """What has to be written before anything of it may be told."""
+
+    changes: tuple[Change, ...]
+    notifications: tuple[Notification, ...]
+    """To be sent when the changes are written."""
+    withdrawn: tuple[str, ...]
+    """Notifications that others have taken the place of."""
+    decisions: tuple[Decision, ...]
+
+
+class Core:
+    """Alerts, silences and answers in; changes of the outbox out. No clock, no input or output of its own."""
+
+    def __init__(
+        self,
+        settings: DispatchSettings,
+        loaded: Loaded,
+        now_ms: int,
+        *,
+        publishes: bool,
+    ) -> None:
+        """Go on from what the outbox holds; `publishes` says whether changes of alerts are written to Kafka."""
+        records = [Record(kind, key, value) for kind, rows in loaded.kept.items() for key, value in rows.items()]
+        self.dispatcher = Dispatcher(settings, now_ms, records)
+        self.states = AlertStates(records)
+        self._publishes = publishes
+        self._seq = loaded.last_seq
+        self._changes: list[Change] = []
+        self._decisions: list[Decision] = []
+        self._notifications: list[Notification] = []
+        self._withdrawn: list[str] = []
+        self._touched: dict[str, None] = dict.fromkeys(self.dispatcher.alerts)
+        self._again: list[str] = []
+        for identity, alert in self.dispatcher.alerts.items():
+            self.states.expect_end(identity, alert)
+        self.unsent = self._sort_out(loaded.open, now_ms)
+        """What was open in the outbox and is still wanted."""
+
+    # --- What happens ---------------------------------------------------------------------------------------------
+
+    def take_alerts(self, alerts: Iterable[Alert], now_ms: int) -> None:
+        """Take alerts as they were sent."""
+        alerts = list(alerts)
+        self._absorb(self.dispatcher.on_alerts(alerts, now_ms))
+        for sent in alerts:
+            identity = fingerprint({name: value for name, value in sent.labels.items() if value})
+            self._touched[identity] = None
+            if (known := self.dispatcher.alerts.get(identity)) is not None:
+                self.states.expect_end(identity, known)
+
+    def put_silence(self, silence: Silence, now_ms: int) -> str:
+        """Add or change a silence; raises ValueError as the dispatcher does."""
+        identity = self.dispatcher.on_silence(silence, now_ms)
+        self._again = []
+        self._touched |= dict.fromkeys(self.dispatcher.alerts)
+        return identity
+
+    def expire_silence(self, silence_id: str, now_ms: int) -> None:
+        """End a silence; raises KeyError if there is none."""
+        self.dispatcher.expire_silence(silence_id, now_ms)
+        self._touched |= dict.fromkeys(self.dispatcher.alerts)
+
+    def take_settings(self, settings: DispatchSettings, now_ms: int) -> None:
+        """Go on under other settings."""
+        self._absorb(self.dispatcher.on_settings(settings, now_ms))
+
+    def acknowledge(self, identity: str, person: str, note: str, now_ms: int) -> None:
+        """Take an alert on, and those it is told of with. Raises KeyError if it is unknown, ValueError if it ended."""
+        for group in self._firing_groups(identity, now_ms):
+            self._absorb(self.dispatcher.acknowledge(group.key, person, note, now_ms))
+            self._touched |= dict.fromkeys(group.members)
+
+    def escalate(self, identity: str, person: str, now_ms: int) -> None:
+        """Make the next step of an alert's chain due. Raises KeyError if it is unknown, ValueError without a chain."""
+        for group in self._firing_groups(identity, now_ms):
+            self._absorb(self.dispatcher.escalate(group.key, person, now_ms))
+
+    def sent(self, notification_id: str, detail: str, now_ms: int) -> None:
+        """Take note that the receiver took a notification."""
+        self._changes.append(Sent(notification_id, now_ms, detail))
+        self._absorb(self.dispatcher.on_sent(notification_id, now_ms))
+
+    def failed(self, notification_id: str, detail: str, now_ms: int) -> None:
+        """Take note that a notification is given up."""
+        self._changes.append(Dead(notification_id, now_ms, detail))
+        self._absorb(self.dispatcher.on_failed(notification_id, now_ms))
+
+    def write(self, *changes: Change) -> None:
+        """Have changes written that are nothing to decide on."""
+        self._changes += changes
+
+    def publish(self, topic: str, key: str, value: str) -> None:
+        """Have a record written to Kafka, for sure."""
+        self._seq += 1
+        self._changes.append(Publish(self._seq, topic, key, value))
+
+    # --- What follows ---------------------------------------------------------------------------------------------
+
+    def advance(self, now_ms: int) -> Batch:
+        """Do what is due, and return all that has to be written since the last time."""
+        self._absorb(self.dispatcher.advance(now_ms))
+        self._touched |= dict.fromkeys(self.states.ended(now_ms))
+        self._publish_changes(now_ms)
+        for kind, key, value in (*self.dispatcher.take_changes(), *self.states.take_changes()):
+            self._changes.append(Drop(kind, key) if value is None else Keep(kind, key, value))
+        self._changes += [_decided(each) for each in self._decisions]
+        for each in self._notifications:
+            # One write for both: that a try has begun means that it may have been heard, not that it was.
+            self._changes += [_plan(each), Try(each.notification_id, 1, now_ms)]
+        self._changes += [Dead(each, now_ms, DecisionReason.SUPERSEDED.value) for each in self._withdrawn]
+        batch = Batch(tuple(self._changes), tuple(self._notifications), tuple(self._withdrawn), tuple(self._decisions))
+        self._changes, self._notifications, self._withdrawn, self._decisions = [], [], [], []
+        return batch
+
+    def next_at_ms(self) -> int | None:
+        """Return when `advance` has something to do next."""
+        times = (self.dispatcher.next_wake_at_ms(), self.states.next_at_ms())
+        return min((each for each in times if each is not None), default=None)
+
+    def look_again(self) -> None:
+        """Have the next alerts looked at again for changes that only time has brought."""
+        if not self._again:
+            self._again = list(self.dispatcher.alerts)
+        self._touched |= dict.fromkeys(islice(self._again, LOOKED_AT_ONCE))
+        del self._again[:LOOKED_AT_ONCE]
+
+    def standing(self, identity: str, alert: Alert, now_ms: int) -> Standing:
+        """Return where an alert stands."""
+        if alert.is_resolved(now_ms):
+            return Standing(AlertState.RESOLVED)
+        if silences := self.dispatcher.silences.silencing(identity, alert.labels, now_ms):
+            return Standing(AlertState.SILENCED, silences[0])
+        if inhibitor := self.dispatcher.inhibitor(alert.labels, now_ms):
+            return Standing(AlertState.INHIBITED, inhibitor)
+        for group in self.dispatcher.groups_of(identity):
+            if taken_on := self.dispatcher.taken_on(group):
+                return Standing(AlertState.ACKNOWLEDGED, taken_on.person)
+        return Standing(AlertState.FIRING)
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _absorb(self, step: Step) -> None:
+        self._decisions += step.decisions
+        self._notifications += step.notifications
+        self._withdrawn += [each.supersedes for each in step.notifications if each.supersedes]
+
+    def _firing_groups(self, identity: str, now_ms: int) -> list[Group]:
+        if self.dispatcher.alerts[identity].is_resolved(now_ms):
+            raise ValueError(f"alert {identity} has ended")
+        return [group for group in self.dispatcher.groups_of(identity) if identity in group.members]
+
+    def _publish_changes(self, now_ms: int) -> None:
+        touched, self._touched = self._touched, {}
+        for decision in self._decisions:
+            if decision.fingerprint:
+                touched[decision.fingerprint] = None
+        for identity in touched:
+            alert = self.dispatcher.alerts.get(identity)
+            if alert is None:
+                self.states.forget(identity)
+                continue
+            change = self.states.change(identity, alert, self.standing(identity, alert, now_ms), now_ms)
+            if change is not None and self._publishes:
+                self.publish(ALERTS.name, identity, msgspec.json.encode(change).decode())
+
+    def _sort_out(
+        self, open_: Iterable[StoredNotification], now_ms: int
+    ) -> tuple[tuple[StoredNotification, Notification], ...]:
+        """Return what is to be sent of what was open; the rest has been superseded, or nobody waits for it."""
+        wanted = []
+        for stored in open_:
+            if stored.notification_id in self.dispatcher.pending:
+                wanted.append((stored, msgspec.json.decode(stored.payload, type=Notification)))
+            else:
+                self._changes.append(Dead(stored.notification_id, now_ms, DecisionReason.SUPERSEDED.value))
+        for identity in self.dispatcher.pending.keys() - {stored.notification_id for stored, _ in wanted}:
+            self._absorb(self.dispatcher.on_failed(identity, now_ms))
+        return tuple(wanted)
+
+
+def _plan(notification: Notification) -> Plan:
+    return Plan(
+        notification_id=notification.notification_id,
+        receiver=notification.receiver,
+        channel=notification.channel,
+        group_key=notification.group_key,
+        reason=notification.reason,
+        created_at_ms=notification.created_at_ms,
+        payload=msgspec.json.encode(notification).decode(),
+    )
+
+
+def _decided(decision: Decision) -> Decided:
+    return Decided(
+        at_ms=decision.at_ms,
+        fingerprint=decision.fingerprint,
+        group_key=decision.group_key,
+        notification_id=decision.notification_id,
+        value=msgspec.json.encode(decision).decode(),
+    )

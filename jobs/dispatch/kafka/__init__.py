@@ -1,0 +1,1 @@
+"""Dispatch and Kafka: what is read, what is written, and what is watched for silence."""

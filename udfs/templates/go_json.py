@@ -1,0 +1,54 @@
+"""JSON as Go's encoder writes it: fields in their order, keys of maps sorted, `<`, `>` and `&` escaped."""
+
+import json
+import re
+from typing import Any, Final
+
+from msgspec import Struct
+
+from udfs.templates.go_time import GoDuration, GoTime
+from udfs.templates.printing import type_name
+from udfs.templates.problem import ValueProblem
+from udfs.templates.values import JSON_NAMES
+
+_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
+
+
+def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
+    """Return the JSON text of a value; raises ValueProblem for what JSON cannot hold."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return text_json(value)
+        case GoTime():
+            return text_json(value.json_text())
+        case GoDuration() | int():
+            return str(int(value))
+        case float():
+            return _float_json(value)
+        case list() | tuple():
+            return f"[{','.join(map(go_json, value))}]"
+        case dict():
+            return f"{{{','.join(f'{text_json(str(key))}:{go_json(value[key])}' for key in sorted(value))}}}"
+        case Struct() if type(value) in JSON_NAMES:
+            members = (f'"{name}":{go_json(getattr(value, field))}' for field, name in JSON_NAMES[type(value)])
+            return f"{{{','.join(members)}}}"
+    raise ValueProblem(f"cannot write {type_name(value)} as JSON")
+
+
+def text_json(text: str) -> str:
+    """Return a text as JSON."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def _float_json(value: float) -> str:
+    if value != value or abs(value) == float("inf"):  # noqa: PLR0124 NaN differs from itself
+        raise ValueProblem("NaN and infinity are no JSON")
+    if value and not 1e-6 <= abs(value) < 1e21:  # noqa: PLR2004 as Go's encoder has it
+        text = repr(value)
+        digits, _, power = text.partition("e")
+        return f"{digits.removesuffix('.0')}e{int(power):+03d}" if power else text
+    return f"{value:f}".rstrip("0").rstrip(".") if value and abs(value) < 1e-4 else repr(value).removesuffix(".0")  # noqa: PLR2004 where repr turns to exponents
