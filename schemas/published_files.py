@@ -1,6 +1,7 @@
 """The files under `schemas/published`: one JSON Schema per published record, and Avro where there is one.
 
-That of the configuration is made by `jobs.detection.settings`, which knows the processes and their detectors.
+Those of the configurations are made by `jobs.detection.settings` and `jobs.dispatch.native_sections`, which know the
+processes.
 """
 
 from typing import Final

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from jobs.detection.settings import configuration_schema
+from jobs.dispatch.native_sections import native_schema
 from jobs.errors import SentinelError
 from schemas import json_schema
 from schemas.json_schema import schema_text
@@ -65,7 +66,10 @@ def outdated(folder: Path) -> list[str]:
 
 
 def _published() -> dict[str, str]:
-    return published_files() | {"configuration.schema.json": schema_text(configuration_schema())}
+    return published_files() | {
+        "configuration.schema.json": schema_text(configuration_schema()),
+        "dispatch-configuration.schema.json": schema_text(native_schema()),
+    }
 
 
 def _text(path: Path) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jobs.dispatch.inhibit_section import inhibit_rule
 from jobs.dispatch.interval_section import named_intervals
@@ -71,13 +72,13 @@ def load(file: Path) -> Configuration:
 def parse(text: str, source: str, folder: Path) -> Configuration:
     """Return the configuration in a text; file names in it are relative to the folder. Raises ConfigurationError."""
     try:
-        return _configuration(text, folder)
+        return replace(configuration_of(document(text), folder), original=text)
     except NodeError as mistake:
         raise ConfigurationError(source, mistake) from None
 
 
-def _configuration(text: str, folder: Path) -> Configuration:
-    root = document(text)
+def configuration_of(root: Node | None, folder: Path) -> Configuration:
+    """Return the configuration that a mapping is; raises NodeError for the first mistake in it."""
     if root is None:
         raise NodeError((), 1, "there is nothing in it; at least a route and its receiver are wanted")
     fields = root.fields(_KEYS)
@@ -107,7 +108,6 @@ def _configuration(text: str, folder: Path) -> Configuration:
         receivers=receivers,
         templates=templates,
         warnings=(*warnings_of(tuple(receivers.values())), *unused),
-        original=text,
     )
 
 

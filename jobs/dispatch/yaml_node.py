@@ -1,6 +1,7 @@
 """A YAML document that knows where everything stands, so that a mistake can be named by line, path and reason."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -10,6 +11,10 @@ Path = tuple[str | int, ...]
 _NULL: Final = "tag:yaml.org,2002:null"
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _TRUE: Final = frozenset({"true", "yes", "on", "y"})
+_WORDS: Final[dict[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_STEP: Final = re.compile(r"\[(\d+)\]|\[(\.\.\.)\]|\.?([^.\[\]]+)")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+", re.ASCII)
+_FLOAT: Final = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _FALSE: Final = frozenset({"false", "no", "off", "n"})
 
 
@@ -92,6 +97,22 @@ class Node:
             mark = error.problem_mark
             raise NodeError(self.path, mark.line + 1 if mark else self.line, str(error.problem)) from None
 
+    def core(self) -> Any:
+        """Return the value as YAML 1.2 has it: `22:00`, `on` and `2026-11-02` are texts."""
+        if isinstance(self._node, yaml.SequenceNode):
+            return [each.core() for each in self.items()]
+        if isinstance(self._node, yaml.MappingNode):
+            return {name: each.core() for name, each in self.pairs().items()}
+        text = str(self._node.value)
+        is_quoted = isinstance(self._node, yaml.ScalarNode) and self._node.style in {"'", '"', "|", ">"}
+        if is_quoted:
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        return float(text) if _FLOAT.fullmatch(text) else text
+
     def at(self, path: Path) -> "Node":
         """Return what stands at a path from here, or the last on the way to it."""
         node = self
@@ -116,6 +137,11 @@ class Node:
             if key.value == name:
                 return int(key.start_mark.line) + 1
         return self.line
+
+
+def path_of(text: str) -> Path:
+    """Return a path from its text, `steps[0].people[1]`."""
+    return tuple(int(number) if number else any_ or name for number, any_, name in _STEP.findall(text))
 
 
 def document(text: str) -> Node | None:

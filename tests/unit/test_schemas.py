@@ -1,6 +1,7 @@
 """The published schemas say what the structs and codecs do, and released records stay readable."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator
 from jobs.cli import schemas as command
 from jobs.detection.settings import configuration_schema
 from jobs.detection.settings import read as read_configuration
+from jobs.dispatch.native_sections import NativeSection, native_schema
 from jobs.errors import SentinelError
 from schemas.avro import encode_avro
 from schemas.avro_schema import avro_schema, flink_telemetry_columns, flink_telemetry_schema
@@ -24,8 +26,11 @@ from schemas.telemetry import TelemetryEvent
 from tests import strategies
 from tests.bad_records import bad_records
 
-CONFIGURATION = "configuration"
-"""The schema that is made of the settings of a process, not of a record."""
+CONFIGURATIONS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[bytes], msgspec.Struct]]] = {
+    "configuration": (configuration_schema, read_configuration),
+    "dispatch-configuration": (native_schema, msgspec.json.Decoder(NativeSection).decode),
+}
+"""The schemas that are made of the settings of a process, not of a record, and how each is read."""
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
 RECORDS = {
     "telemetry": strategies.telemetry_events,
@@ -50,12 +55,12 @@ def examples(kind: str) -> list[Any]:
 
 
 def validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(configuration_schema() if name == CONFIGURATION else json_schema(name))
+    return Draft202012Validator(CONFIGURATIONS[name][0]() if name in CONFIGURATIONS else json_schema(name))
 
 
 def decode(name: str, value: bytes) -> msgspec.Struct:
-    if name == CONFIGURATION:
-        return read_configuration(value)
+    if name in CONFIGURATIONS:
+        return CONFIGURATIONS[name][1](value)
     return decode_event(value) if name == "telemetry" else decode_record(value, PUBLISHED[name])
 
 
@@ -80,12 +85,12 @@ def test_check_names_the_file_that_differs_and_generate_repairs_it(tmp_path: Pat
     command.check(tmp_path)
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, CONFIGURATION])
+@pytest.mark.parametrize("name", [*PUBLISHED, *CONFIGURATIONS])
 def test_published_schema_is_valid_json_schema_of_2020_12(name: str) -> None:
     Draft202012Validator.check_schema(validator(name).schema)
 
 
-@pytest.mark.parametrize("name", [*PUBLISHED, CONFIGURATION])
+@pytest.mark.parametrize("name", [*PUBLISHED, *CONFIGURATIONS])
 def test_every_published_schema_has_several_examples_of_both_kinds(name: str) -> None:
     folder = command.PUBLISHED / EXAMPLES / name
     assert len(list(folder.glob("valid-*.json"))) >= 3

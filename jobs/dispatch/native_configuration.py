@@ -1,0 +1,118 @@
+"""The native configuration of dispatch: an Alertmanager configuration, and who is told next if nobody takes it on."""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from jobs.dispatch import configuration as alertmanager
+from jobs.dispatch.configuration import Configuration, ConfigurationError
+from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of
+from jobs.dispatch.native_sections import NativeSection, TreeSection
+from jobs.dispatch.tenant_tree import of_no_tenant, of_tenant, with_trees
+from jobs.dispatch.yaml_node import Node, NodeError, document, path_of
+from jobs.dispatch.yaml_node import Path as NodePath
+from jobs.errors import SentinelError
+from udfs.alerting.calendar_silences import Maintenance
+from udfs.alerting.escalations import EscalationSettings
+
+_PLACE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<field>[^`]*)`$")
+
+
+def load(file: Path) -> Configuration:
+    """Return the configuration in a file, native or a plain `alertmanager.yml`.
+
+    Raises ConfigurationError, or SentinelError if it cannot be read.
+    """
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SentinelError(f"{file} cannot be read: {reason}.") from None
+    return parse(text, str(file), file.parent)
+
+
+def parse(text: str, source: str, folder: Path) -> Configuration:
+    """Return the configuration in a text; file names in it are relative to the folder. Raises ConfigurationError."""
+    try:
+        root = document(text)
+        if root is None or "alertmanager" not in root.pairs():
+            return alertmanager.parse(text, source, folder)
+        return replace(_whole(root, folder), original=text)
+    except NodeError as mistake:
+        raise ConfigurationError(source, mistake) from None
+
+
+def _whole(root: Node, folder: Path) -> Configuration:
+    section = _converted(root)
+    trees: dict[str, tuple[Node, TreeSection]] = {"": (root, section)}
+    for tenant_id, node in root.pairs()["tenants"].pairs().items() if section.tenants else ():
+        trees[tenant_id] = node, section.tenants[tenant_id]
+    routes = {tenant_id: _routes(node.pairs()["alertmanager"], folder) for tenant_id, (node, _) in trees.items()}
+    whole = with_trees(routes[""], {tenant_id: each for tenant_id, each in routes.items() if tenant_id})
+    escalation = EscalationSettings()
+    calendar: list[Maintenance] = []
+    for tenant_id, (node, tree) in trees.items():
+        about = of_tenant(tenant_id) if tenant_id else of_no_tenant(section.tenants)
+        escalation = joined(escalation, escalation_of(node, tree, about, tenant_id, routes[tenant_id].receivers))
+        calendar += maintenance_of(node, tree, tenant_id)
+    return replace(whole, settings=replace(whole.settings, escalation=escalation, maintenance=tuple(calendar)))
+
+
+def _routes(node: Node, folder: Path) -> Configuration:
+    """Return the Alertmanager part of a tree, which stands here or in a file of its own."""
+    if isinstance(node.core(), str):
+        return alertmanager.load(folder / node.text())
+    return alertmanager.configuration_of(node, folder)
+
+
+def _converted(root: Node) -> NativeSection:
+    """Return the file as its struct; what has another type, is missing or unknown is a NodeError with its place."""
+    raw = root.core()
+    try:
+        return msgspec.convert(raw, NativeSection)
+    except msgspec.ValidationError as error:
+        found = _PLACE.match(str(error))
+        problem, place = (found["problem"], found["path"] or "") if found else (str(error), "")
+        unknown = _UNKNOWN.match(problem)
+        path = _exact(raw, path_of(place), str(error))
+        if unknown:
+            path, problem = (*path, unknown["field"]), "no key has this name here"
+        node = root.at(path)
+        raise NodeError(path, node.line, f"{problem[:1].lower()}{problem[1:].replace('`', '')}") from None
+
+
+def _exact(raw: Any, path: NodePath, problem: str) -> NodePath:
+    """Return a path of msgspec's, which says `...` for any key of a mapping, with the keys where the problem is."""
+    exact: NodePath = ()
+    for step in path:
+        if step != "...":
+            exact = (*exact, step)
+            continue
+        for name in _at(raw, exact):
+            alone = deepcopy(raw)
+            mapping = _at(alone, exact)
+            for other in [each for each in mapping if each != name]:
+                del mapping[other]
+            if _problem(alone) == problem:
+                raw, exact = alone, (*exact, name)
+                break
+    return exact
+
+
+def _at(raw: Any, path: NodePath) -> Any:
+    for step in path:
+        raw = raw[step]
+    return raw
+
+
+def _problem(raw: Any) -> str:
+    try:
+        msgspec.convert(raw, NativeSection)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,95 @@
+"""The native configuration: what it makes of an Alertmanager configuration, and mistakes named with line and path."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jobs.dispatch.native_configuration import load, parse
+from jobs.errors import SentinelError
+from udfs.alerting.route import matching_routes
+
+FILE = Path(__file__).parents[2] / "golden" / "dispatch" / "native.yml"
+TEXT = FILE.read_text()
+
+
+def receivers(labels: dict[str, str]) -> list[str]:
+    return [route.receiver for route in matching_routes(load(FILE).settings.route, labels)]
+
+
+def test_a_plain_alertmanager_configuration_is_read_as_it_is(tmp_path: Path) -> None:
+    plain = tmp_path / "alertmanager.yml"
+    plain.write_text("route: {receiver: team}\nreceivers: [{name: team}]\n")
+    found = load(plain)
+    assert list(found.receivers) == ["team"]
+    assert found.settings.escalation.chains == {}
+
+
+def test_the_alertmanager_part_may_be_a_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "alertmanager.yml").write_text("route: {receiver: team}\nreceivers: [{name: team}]\n")
+    native = tmp_path / "dispatch.yml"
+    native.write_text(
+        "alertmanager: alertmanager.yml\nchains: {c: {steps: [{step: receiver, receiver: team}]}}\n"
+        "escalations: [{chain: c}]\n"
+    )
+    assert list(load(native).settings.escalation.chains) == ["c"]
+    (tmp_path / "alertmanager.yml").write_text("route:\n  receiver: nobody\nreceivers: [{name: team}]\n")
+    with pytest.raises(SentinelError, match=r"alertmanager\.yml, line 2: route\.receiver: there is no receiver"):
+        load(native)
+
+
+def test_alerts_of_a_tenant_go_its_own_way_and_all_others_the_operators() -> None:
+    assert receivers({"tenant_id": "acme", "severity": "critical"}) == ["acme/mail"]
+    assert receivers({"tenant_id": "acme", "severity": "info"}) == ["acme/silent"]
+    assert receivers({"tenant_id": "other", "severity": "critical"}) == ["pager"]
+    assert receivers({"severity": "info"}) == ["team"]
+
+
+def test_names_of_a_tenant_are_its_own() -> None:
+    found = load(FILE).settings
+    assert set(found.escalation.chains) == {"urgent", "acme/urgent"}
+    assert set(found.escalation.roster.people) == {"ada", "bob", "acme/ada"}
+    assert found.escalation.roster.people["acme/ada"].receivers == ("acme/mail",)
+    assert [rule.chain for rule in found.escalation.rules] == ["urgent", "acme/urgent"]
+    assert {each.window.name for each in found.maintenance} == {"sundays", "acme/move"}
+    (rule,) = found.inhibit_rules
+    assert {str(matcher) for matcher in rule.target} == {'severity="info"', 'tenant_id="acme"'}
+
+
+def test_the_operators_chains_leave_groups_of_tenants_with_a_tree_alone() -> None:
+    (operators, tenants) = load(FILE).settings.escalation.rules
+    assert {str(matcher) for matcher in operators.matchers} == {'severity="critical"', 'tenant_id!="acme"'}
+    assert {str(matcher) for matcher in tenants.matchers} == {'tenant_id="acme"'}
+
+
+def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
+    night = load(FILE).settings.escalation.roster.schedules["ops"].layers[1]
+    assert night.hours is not None
+    assert (night.hours.start, night.hours.end) == ("22:00", "06:00")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("duration: 5m}", "duration: 5x}", "chains.urgent.steps[1].duration: expected str matching regex"),
+        ("people: [bob], important", "people: [eve], important", "steps[2].people[0]: there is no person eve"),
+        ("Europe/Berlin", "Europe/Berln", "schedules.ops.timezone: Europe/Berln is no time zone"),
+        ("people: [ada, bob]", "people: [ada, eve]", "schedules.ops.layers[0].people[1]: there is no person eve"),
+        ("duration: 2h", "duration: 9d", "maintenance[0].duration: 9d is longer than 7d"),
+        ("important: [bob-phone]", "important: [phone]", "people.bob.important[0]: there is no receiver phone"),
+        ("chain: urgent", "chain: urgnt", "escalations[0].chain: there is no chain urgnt; there are urgent"),
+        ("acknowledge_timeout", "ack_timeout", "chains.urgent.ack_timeout: no key has this name here"),
+        ("step: receiver", "step: reciever", "tenants.acme.chains.urgent.steps[1].step: invalid value"),
+        ("first_turn: 2026-11-02T09:00", "first_turn: 2026-02-30T09:00", "layers[0].first_turn: 2026-02-30T09:00"),
+        ("'alertname=~\".+\"'", "'alertname=~\".*\"'", "maintenance[0].matchers: at least one matcher must not match"),
+        ("'alertname=~\".+\"'", "'alertname=~\"(\"'", "maintenance[0].matchers[0]: '(' is no regular expression"),
+        ("- receiver: pager", "- receiver: paper", "alertmanager.route.routes[0].receiver: there is no receiver"),
+    ],
+)
+def test_a_mistake_is_named_with_line_path_and_reason(old: str, new: str, problem: str) -> None:
+    assert old in TEXT
+    changed = TEXT.replace(old, new, 1)
+    with pytest.raises(SentinelError, match=re.escape(problem)) as refused:
+        parse(changed, "native.yml", FILE.parent)
+    number = int(re.search(r"native\.yml, line (\d+): ", str(refused.value)).group(1))  # type: ignore[union-attr]
+    assert abs(number - 1 - changed[: changed.index(new)].count("\n")) <= 1
