@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from udfs.alerting import silence as silence_rules
 from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_order import in_order
+from udfs.alerting.calendar_silences import next_change_at_ms, open_silences, outdated
 from udfs.alerting.decision import Decision, DecisionReason
-from udfs.alerting.escalation import Acknowledgement, GroupView, Page
+from udfs.alerting.escalation import NEVER_MS, Acknowledgement, GroupView, Page
 from udfs.alerting.escalations import Escalations
 from udfs.alerting.group import Group, group_id
 from udfs.alerting.inhibition import Inhibition
@@ -63,6 +64,7 @@ class Dispatcher:
         self._under_way: dict[tuple[str, str, str], str] = {}
         self._changed: dict[tuple[str, str], None] = {}
         self._clock = ClockRecord(now_ms, now_ms, "")
+        self._calendar_at_ms: int = 0
         records = tuple(records)
         self.escalations = Escalations(settings.escalation, records)
         self._take_settings(settings)
@@ -119,6 +121,7 @@ class Dispatcher:
     def advance(self, now_ms: int) -> Step:
         """Look at every group whose time has come, and return what is to be sent."""
         self._tidy(now_ms)
+        self._keep_calendar(now_ms)
         due: dict[str, Group] = {}
         while self._agenda and self._agenda[0][0] <= now_ms:
             at_ms, identifier = heappop(self._agenda)
@@ -170,14 +173,15 @@ class Dispatcher:
 
     def next_wake_at_ms(self) -> int | None:
         """Return when `advance` has something to do next; None is never, unless something comes in."""
+        times = [self.escalations.next_at_ms, self._calendar_at_ms if self._calendar_at_ms < NEVER_MS else None]
         while self._agenda:
             at_ms, identifier = self._agenda[0]
             group = self._groups.get(identifier)
             if group is not None and group.next_at_ms == at_ms:
-                escalates_at_ms = self.escalations.next_at_ms
-                return at_ms if escalates_at_ms is None else min(at_ms, escalates_at_ms)
+                times.append(at_ms)
+                break
             heappop(self._agenda)
-        return self.escalations.next_at_ms
+        return min((each for each in times if each is not None), default=None)
 
     def on_sent(self, identifier: str, at_ms: int) -> Step:
         """Take note that the receiver has confirmed a notice; one that is not pending any more changes nothing."""
@@ -446,7 +450,7 @@ class Dispatcher:
             return
         name = _escalation_name(group)
         told, view = self._view(group, now_ms, decisions)
-        if not view.firing and (not ends or self._is_telling(group, self.escalations.told(name))):
+        if not view.firing and (not ends or self._is_paging(group, self.escalations.told(name))):
             return
         found = self.escalations.look(name, view, now_ms)
         decisions += found.decisions
@@ -492,7 +496,7 @@ class Dispatcher:
         receivers = [each for each in self.escalations.told(_escalation_name(group)) if each != group.route.receiver]
         if told.firing or not receivers:
             return
-        if self._is_telling(group, receivers):
+        if self._is_paging(group, receivers):
             # What is under way arrives first, and then there is an end to tell.
             group.settled = {}
             return
@@ -504,13 +508,15 @@ class Dispatcher:
                     reason = NotificationReason.ALL_ALERTS_RESOLVED
                     self._send(told, receiver, channel, reason, parts, notifications, decisions)
 
-    def _is_telling(self, group: Group, receivers: Iterable[str]) -> bool:
-        return any(
-            (group.key, receiver, channel.name) in self._under_way
+    def _is_paging(self, group: Group, receivers: Iterable[str]) -> bool:
+        """Return whether news of what fires is under way to one of the receivers, which are not the group's own."""
+        places = (
+            (group.key, receiver, channel.name)
             for receiver in receivers
             if receiver != group.route.receiver
             for channel in self.settings.receivers.get(receiver, ())
         )
+        return any(self.pending[self._under_way[place]].firing for place in places if place in self._under_way)
 
     def _send(
         self,
@@ -602,6 +608,9 @@ class Dispatcher:
         last_clean_up = now_ms - (now_ms - started) % CLEAN_UP_EVERY_MS
         for group in [each for each in self._empty.values() if (each.emptied_at_ms or 0) <= last_clean_up]:
             self._remove(group)
+            name = _escalation_name(group)
+            if name in self.escalations.running and not self._groups_named(name):
+                self.escalations.look(name, _nobody(name), now_ms)
         if now_ms - self._clock.collected_at_ms >= COLLECT_EVERY_MS:
             self._collect(now_ms)
 
@@ -621,6 +630,21 @@ class Dispatcher:
         for silence_id in self.silences.collect(now_ms):
             self._changed["silence", silence_id] = None
 
+    def _keep_calendar(self, now_ms: int) -> None:
+        """Make silences of the maintenance windows that have opened, and end those that are no more."""
+        if now_ms < self._calendar_at_ms:
+            return
+        now_open = open_silences(self.settings.maintenance, now_ms)
+        for silence in outdated(self.silences.by_id, now_open, now_ms):
+            self._put_silence(silence_rules.expired(silence, now_ms))
+        for silence in now_open:
+            known = self.silences.by_id.get(silence.silence_id)
+            # One that somebody has ended by hand stays ended.
+            if known is None:
+                self._put_silence(silence_rules.normal(silence))
+        change_at_ms = next_change_at_ms(self.settings.maintenance, now_ms)
+        self._calendar_at_ms = NEVER_MS if change_at_ms is None else change_at_ms
+
     def _put_silence(self, silence: Silence) -> None:
         self.silences.put(silence)
         self._changed["silence", silence.silence_id] = None
@@ -630,6 +654,8 @@ class Dispatcher:
     def _take_settings(self, settings: DispatchSettings) -> None:
         self.settings = settings
         self.escalations.settings = settings.escalation
+        # At the first chance: a window may have opened, or be no more.
+        self._calendar_at_ms = 0
         self._routes = tuple(walk(settings.route))
         self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
         self._inhibition = Inhibition(settings.inhibit_rules)

@@ -204,7 +204,8 @@ class _Look:
                 reason, refers_to, wake_at_ms = held
                 if self.state.held != reason:
                     self.add(reason, refers_to)
-                self.state = replace(self.state, held=reason.value)
+                due_at_ms = wake_at_ms if wake_at_ms < NEVER_MS else self.state.due_at_ms
+                self.state = replace(self.state, held=reason.value, due_at_ms=due_at_ms)
                 return wake_at_ms
             self.do(step)
             if self.state.step == len(self.chain.steps) and not self.resolves:

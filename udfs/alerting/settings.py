@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
 from udfs.alerting.inhibition import InhibitRule
 from udfs.alerting.interval import TimeInterval
@@ -29,3 +30,4 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     resolve_timeout_ms: int = RESOLVE_TIMEOUT_MS
     external_url: str = ""
     escalation: EscalationSettings = EscalationSettings()
+    maintenance: tuple[Maintenance, ...] = ()
