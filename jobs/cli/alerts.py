@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from jobs.dispatch.configuration import Configuration, load
+from jobs.cli.alerts_simulate import simulate
+from jobs.dispatch.configuration import Configuration
+from jobs.dispatch.native_configuration import load
 from jobs.errors import SentinelError
 from udfs.alerting.matcher import MatchKind
 from udfs.alerting.matcher_text import classic_matcher, utf8_matchers
@@ -20,6 +22,7 @@ alerts = typer.Typer(
 )
 routes = typer.Typer(no_args_is_help=True, help="Show the routing tree, and try it out.")
 alerts.add_typer(routes, name="routes")
+alerts.command("simulate")(simulate)
 
 ConfigFile = Annotated[Path, typer.Option("--config.file", "--config", help="A file as alertmanager.yml.")]
 

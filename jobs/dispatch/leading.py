@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from jobs.dispatch.clock import wall_clock
-from jobs.dispatch.configuration import Configuration, parse
+from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.core import Batch, Core
 from jobs.dispatch.deliveries import Answer, Deliveries
 from jobs.dispatch.engine import Engine
@@ -18,6 +18,7 @@ from jobs.dispatch.kafka.intake import Intake
 from jobs.dispatch.kafka.publishing import Publisher
 from jobs.dispatch.kafka.silence_watch import KEY, SilenceWatch
 from jobs.dispatch.metrics import Metrics
+from jobs.dispatch.native_configuration import parse
 from jobs.dispatch.options import Options
 from jobs.dispatch.outbox.changes import OFFSETS, STATE
 from jobs.dispatch.outbox.store import Loaded, OutboxStore

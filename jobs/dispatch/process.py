@@ -11,10 +11,11 @@ from typing import Any, Final, TypeVar
 
 from jobs.dispatch.api.app import Peer, application
 from jobs.dispatch.clock import wall_clock
-from jobs.dispatch.configuration import Configuration, load
+from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.engine import Engine
 from jobs.dispatch.leading import Leading
 from jobs.dispatch.metrics import Metrics
+from jobs.dispatch.native_configuration import load
 from jobs.dispatch.options import Options
 from jobs.dispatch.outbox.opening import open_store
 from jobs.dispatch.outbox.store import DeposedError, OutboxStore, StoreUnavailableError
