@@ -617,8 +617,9 @@ class Dispatcher:
     def _collect(self, now_ms: int) -> None:
         self._clock = replace(self._clock, collected_at_ms=now_ms)
         self._changed["clock", ""] = None
-        for identity in [each for each, alert in self.alerts.items() if alert.is_resolved(now_ms)]:
-            if not any(identity in group.members for group in self._places.get(identity, ())):
+        for identity, alert in [each for each in self.alerts.items() if each[1].is_resolved(now_ms)]:
+            # After a restart the groups are known, and the places of an alert only once they are asked for.
+            if not any(identity in group.members for group in self._groups_for(identity, alert)):
                 del self.alerts[identity]
                 self._places.pop(identity, None)
                 self.silences.forget(identity)
