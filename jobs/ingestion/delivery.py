@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from threading import Condition, Event, Lock, Thread
 from typing import Any, Final
 
@@ -82,6 +83,8 @@ class Delivery:
         self._failures = 0
         self._heartbeats_flying: set[int] = set()
         self._partitions = 0
+        self.heartbeats = 0
+        """Heartbeats that have arrived."""
         self.restarts = 0
         """How often the producer had to be made anew."""
         self.last_error = ""
@@ -217,9 +220,12 @@ class Delivery:
 
     def _bury(self, waiting: Waiting, letter: bytes) -> None:
         def buried(error: KafkaError | None, _message: Message) -> None:
-            self._alone.discard((waiting.tenant, waiting.number))
+            if error is not None and error.code() not in _OF_THE_EVENT:
+                self._ask_for_restart(error.str())
+                return
             if error is not None:
-                self.last_error = f"A dead letter is lost: {error.str()}"
+                self.last_error = f"Kafka refuses a dead letter, it is lost: {error.str()}"
+            self._alone.discard((waiting.tenant, waiting.number))
             self._buffer.refused([waiting])
 
         self._producer.produce(self._settings.dead_letters, letter, waiting.key, on_delivery=buried)
@@ -270,8 +276,11 @@ class Delivery:
         """Write a heartbeat to every partition that has its previous one.
 
         It says nothing about events that still wait here: it is as old as the oldest of them, and older by the bound.
+        How old those are that an earlier process left, nobody knows.
         """
         age_s = self._buffer.oldest_age_s()
+        if age_s == inf:
+            return
         at_ms = int((self._now_s() - age_s) * 1_000) - self._settings.heartbeat_bound_ms
         for partition in range(self._partitions):
             if partition in self._heartbeats_flying:
@@ -284,5 +293,6 @@ class Delivery:
                 on_delivery=partial(self._beaten, partition),
             )
 
-    def _beaten(self, partition: int, _error: KafkaError | None, _message: Message) -> None:
+    def _beaten(self, partition: int, error: KafkaError | None, _message: Message) -> None:
         self._heartbeats_flying.discard(partition)
+        self.heartbeats += error is None

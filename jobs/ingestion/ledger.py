@@ -26,12 +26,16 @@ _NUMBERS: Final = 128
 _NAME_BYTES, _NAME_CHECK, _RECEIVED, _DELIVERED, _LAST = range(5)
 _SETTLED: Final = 8
 """Twice a number and its check; the newer one is the greater one."""
+_GIVEN_UP: Final = 12
+"""A range and its check."""
 # The order of the reasons is that of their declaration: new ones are added at the end of their enumeration.
 _REJECTED: Final[dict[RejectReason | Turned, int]] = {
     **{reason: 16 + number for number, reason in enumerate(RejectReason)},
     **{reason: 48 + number for number, reason in enumerate(Turned)},
 }
 _DROPPED: Final[dict[Drop, int]] = {reason: 80 + number for number, reason in enumerate(Drop)}
+UNLISTED: Final = ""
+"""Stands for the tenants for which there is no row."""
 _CHECK: Final = 0x5E47_1DE1_AC0E_55ED
 
 
@@ -62,6 +66,11 @@ class Row:
         self._numbers[_DROPPED[reason]] += events
 
     @property
+    def is_used(self) -> bool:
+        """Whether an event was ever counted."""
+        return self._numbers[_RECEIVED] != 0
+
+    @property
     def last(self) -> int:
         """The number of the newest event taken; events of a tenant are numbered from 1 in their order."""
         return int(self._numbers[_LAST])
@@ -83,6 +92,31 @@ class Row:
             self._numbers[place] = number
             self._numbers[place + 1] = number ^ _CHECK
 
+    @property
+    def given_up(self) -> tuple[int, int]:
+        """Events with numbers above the first one up to the second one were dropped before their turn."""
+        after, last, check = self._numbers[_GIVEN_UP : _GIVEN_UP + 3].tolist()
+        return (after, last) if after ^ last ^ _CHECK == check else (0, 0)
+
+    def give_up(self, after: int, last: int) -> None:
+        """Note that events were dropped although some before them are not settled.
+
+        One range is remembered: what follows on it widens it. What is not remembered may come again after a crash.
+        """
+        before = self.given_up
+        if before[1] > self.settled:
+            if after > before[1]:
+                return
+            after = before[0]
+        self._numbers[_GIVEN_UP] = after
+        self._numbers[_GIVEN_UP + 1] = last
+        self._numbers[_GIVEN_UP + 2] = after ^ last ^ _CHECK
+
+    def is_gone(self, number: int) -> bool:
+        """Return whether the event of this number was delivered or dropped, as far as it is known."""
+        after, last = self.given_up
+        return number <= self.settled or after < number <= last
+
     def account(self, buffered: int) -> Account:
         """Return the counters together with the number of events that the buffer holds."""
         numbers = self._numbers.tolist()
@@ -94,18 +128,22 @@ class Row:
             dropped={reason: numbers[column] for reason, column in _DROPPED.items() if numbers[column]},
         )
 
-    def reconcile(self, buffered: int) -> int:
-        """Make the account balance after a crash, when `buffered` events were found; return how many are lost.
+    def reconcile(self, buffered: int, damaged: int) -> None:
+        """Make the account balance after a crash, when `buffered` events were found.
 
-        What was taken and is neither settled nor found was in memory alone: it counts as dropped by the crash. If more
-        is found than was counted (the machine lost power, and the ledger is older than the log), it was received.
+        What was taken and is neither settled nor found was in memory alone: it counts as dropped by the crash, or as
+        damaged as far as records of it were found that are. If more is found than was counted (the machine lost power,
+        and the ledger is older than the log), it was received.
         """
+        # New events must not have numbers that count as settled.
+        self.last = max(self.last, self.settled)
         missing = self.account(buffered).unaccounted
-        if missing > 0:
-            self.dropped(Drop.CRASH, missing)
-        elif missing < 0:
+        if missing < 0:
             self._numbers[_RECEIVED] -= missing
-        return max(0, missing)
+            return
+        damaged = min(damaged, missing)
+        self.dropped(Drop.DAMAGED, damaged)
+        self.dropped(Drop.CRASH, missing - damaged)
 
     def release(self) -> None:
         """Let go of the mapped memory."""
@@ -121,7 +159,7 @@ class Ledger:
         Raises SentinelError if the file can be neither read nor written.
         """
         self._path = path
-        self._rows_max = tenants_max + 1
+        self._rows_max = tenants_max + 2
         self._rows: dict[str, Row] = {}
         self._maps: list[mmap.mmap] = []
         self._used = 1
@@ -131,6 +169,7 @@ class Ledger:
             self._open()
         except OSError as error:
             raise SentinelError(f"Cannot keep the ledger {path}: {error.strerror}.") from None
+        self.row(UNLISTED)
 
     def row(self, tenant: str) -> Row | None:
         """Return the tenant's row, a new one if there is none; None if the ledger is full or the disk is."""
@@ -149,7 +188,8 @@ class Ledger:
         block[start + _NAME_AT : start + _NAME_AT + len(name)] = name
         numbers = self._numbers(self._used)
         numbers[_NAME_CHECK] = crc32(name)
-        numbers[_NAME_BYTES] = len(name)
+        # The last step: until then the row is free. No row has a 0 here, although a name may be empty.
+        numbers[_NAME_BYTES] = len(name) + 1
         self._used += 1
         row = self._rows[tenant] = Row(tenant, numbers)
         return row
@@ -157,17 +197,21 @@ class Ledger:
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows.values())
 
+    @property
+    def unlisted(self) -> Row:
+        """Counts the events of tenants for which there is no row."""
+        return self._rows[UNLISTED]
+
     def flush(self) -> None:
         """Bring the counters to the disk, for the case that the machine loses power."""
-        for block in self._maps:
-            block.flush()
+        # Other threads go on meanwhile, as they would not with `mmap.flush`.
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Flush and close the file."""
         for row in self._rows.values():
             row.release()
         for block in self._maps:
-            block.flush()
             block.close()
         os.close(self._file)
 
@@ -189,7 +233,7 @@ class Ledger:
                 self._map_more()
             self._read_rows()
             return
-        if existing and begun.strip(b"\0"):
+        if existing and os.fstat(self._file).st_size:
             os.close(self._file)
             self._path.replace(self._path.with_suffix(".damaged"))
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -197,6 +241,7 @@ class Ledger:
         self._map_more()
         # The last step: a file without it was never used.
         self._maps[0][: len(_MAGIC)] = _MAGIC
+        os.fsync(self._file)
 
     def _read_rows(self) -> None:
         for number in range(1, len(self._maps) * _ROWS_MAPPED):
@@ -206,7 +251,7 @@ class Ledger:
                 self._used = number
                 return
             block, start = self._place(number)
-            name = block[start + _NAME_AT : start + _NAME_AT + min(length, _ROW_BYTES - _NAME_AT)]
+            name = block[start + _NAME_AT : start + _NAME_AT + min(length - 1, _ROW_BYTES - _NAME_AT)]
             if crc32(name) == numbers[_NAME_CHECK]:
                 tenant = name.decode(errors="replace")
                 self._rows[tenant] = Row(tenant, numbers)

@@ -52,6 +52,7 @@ class Account(Struct, frozen=True):
 
     received: int = 0
     delivered: int = 0
+    """Those in Kafka, as far as everything before them is delivered or dropped too."""
     buffered: int = 0
     rejected: Mapping[RejectReason | Turned, int] = {}
     """By reason; reasons that never occurred are left out."""

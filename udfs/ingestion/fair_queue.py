@@ -15,6 +15,7 @@ class FairQueue:
         self._quantum = quantum_bytes
         self._waiting: deque[str] = deque()
         self._deficit: dict[str, int] = {}
+        self._has_begun = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -26,16 +27,22 @@ class FairQueue:
             self._waiting.append(tenant)
 
     def turn(self) -> tuple[str, int] | None:
-        """Return the tenant whose turn it is and the bytes it may send, or None if there is nobody."""
+        """Return the tenant whose turn it is and the bytes it may send, or None if there is nobody.
+
+        The turn lasts until `served` ends it.
+        """
         if not self._waiting:
             return None
         tenant = self._waiting[0]
-        self._deficit[tenant] += self._quantum
+        if not self._has_begun:
+            self._has_begun = True
+            self._deficit[tenant] += self._quantum
         return tenant, self._deficit[tenant]
 
-    def served(self, tenant: str, sent_bytes: int, *, has_more: bool) -> None:
-        """End the turn of the tenant that `turn` returned."""
-        self._waiting.popleft()
+    def served(self, sent_bytes: int, *, has_more: bool) -> None:
+        """End the turn."""
+        tenant = self._waiting.popleft()
+        self._has_begun = False
         if has_more:
             self._deficit[tenant] -= sent_bytes
             self._waiting.append(tenant)

@@ -20,9 +20,12 @@ class WhenFull(StrEnum):
 
 
 class Take(Struct, frozen=True, tag=True):
-    """Take the events, after `drop_bytes` of the tenant's oldest ones are given up."""
+    """Take the events, after the tenant's oldest ones are given up until so much is free."""
 
     drop_bytes: int = 0
+    """Bytes of memory and disk."""
+    drop_memory_bytes: int = 0
+    """Bytes of memory."""
 
 
 class Wait(Struct, frozen=True, tag=True):
@@ -52,3 +55,33 @@ def room_in_share(size_bytes: int, held_bytes: int, share_bytes: int, when_full:
         case WhenFull.NEWEST:
             return Refuse(Turned.TENANT_FULL)
     assert_never(when_full)
+
+
+def room_in_memory(
+    decision: Take, size_bytes: int, used_bytes: int, memory_bytes: int, when_full: WhenFull, reason: Turned
+) -> Take | Wait | Refuse:
+    """Decide whether there is memory for new events that have room in their tenant's share.
+
+    An eighth of `memory_bytes` stays for what is read back from the disk. `reason` is why the memory is full.
+    """
+    if 8 * (used_bytes + size_bytes) <= 7 * memory_bytes:
+        return decision
+    match when_full:
+        case WhenFull.OLDEST:
+            return Take(drop_bytes=decision.drop_bytes, drop_memory_bytes=size_bytes)
+        case WhenFull.BLOCK:
+            return Wait(reason)
+        case WhenFull.NEWEST:
+            return Refuse(reason)
+    assert_never(when_full)
+
+
+def spills(tenant_bytes: int, tenants: int, used_bytes: int, memory_bytes: int) -> bool:
+    """Return whether a tenant's new events are to leave the memory for the disk.
+
+    Half of the memory is for what waits in it, from a quarter on shared evenly by the `tenants` that have something.
+    The other half is for what is on its way to the disk and back.
+    """
+    if 2 * used_bytes > memory_bytes:
+        return True
+    return 4 * used_bytes > memory_bytes and 2 * tenant_bytes * tenants > memory_bytes

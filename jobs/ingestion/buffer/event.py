@@ -28,16 +28,20 @@ class Waiting(Struct, gc=False, eq=False):
     """Its place among the events of its tenant, from 1."""
     key: bytes
     value: bytes
+    size: int
+    """Bytes of memory."""
     since_s: float
     """When it came, on the clock of the buffer."""
     receipt: "Receipt | None" = None
+    taken: bool = False
+    """Whether it is on its way."""
     settled: bool = False
-    """Whether it was delivered or dropped."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory."""
-        return len(self.key) + len(self.value) + EVENT_OVERHEAD_BYTES
+    """Whether it was delivered, or refused for good; it stays until all before it are."""
+    refused: bool = False
+    logged: bool = False
+    """Whether it is on the disk."""
+    passes: int = 0
+    """If not 0: the events after it up to this number were dropped, and are settled with it."""
 
 
 class Refusal(Struct, frozen=True):

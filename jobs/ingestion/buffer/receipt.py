@@ -23,6 +23,11 @@ class Receipt:
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[bool] = self._loop.create_future()
 
+    def reach(self) -> bool:
+        """Note that one more event has reached its level; return whether it was the last one."""
+        self.open -= 1
+        return self.open == 0
+
     async def reached(self, deadline_s: float) -> bool:
         """Return whether all events reached their level within the deadline."""
         try:
@@ -43,7 +48,7 @@ class Receipt:
 
 def tell_all(receipts: Iterable[Receipt]) -> None:
     """Wake the senders of receipts, once per event loop; from any thread."""
-    for loop, group in groupby(receipts, lambda receipt: receipt.loop):
+    for loop, group in groupby(dict.fromkeys(receipts), lambda receipt: receipt.loop):
         # A loop that is closed meanwhile has nobody left who waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_tell, list(group))
