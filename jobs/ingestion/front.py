@@ -1,6 +1,7 @@
 """Front: the ways in of one process, from the ports to the buffer."""
 
 import logging
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,12 +16,12 @@ from jobs.ingestion.http.server import HttpServer, listen_tcp, listen_unix, spli
 from jobs.ingestion.ledger_page import LedgerCollector, ledger_document
 from jobs.ingestion.limits import TenantLimits
 from jobs.ingestion.memory import RequestMemory
-from jobs.ingestion.metrics import IngestionMetrics
+from jobs.ingestion.prices import current_table, folder_of
 from jobs.ingestion.reception import Reception
+from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.settings import IngestionSettings, LimitSettings
 from jobs.ingestion.tenants import Tenants
 from schemas.telemetry import TelemetryEvent
-from udfs.prices.table import PriceTable
 
 _SECRET_BYTES: Final = 32
 _RPC_GRACE_S: Final = 5.0
@@ -43,19 +44,21 @@ class Front:
         self._hosts = tuple(sorted({split_address(address)[0] for address in addresses}))
         refuse_open_to_the_world(settings.auth, self._hosts)
         self.gatekeeper = Gatekeeper(settings.auth, folder)
-        self._metrics = IngestionMetrics()
+        self._metrics = RequestMetrics()
         self.memory = RequestMemory(settings.memory_bytes_max)
         self._metrics.registry.register(LedgerCollector(buffer, self.memory))
         state = folder / settings.buffer.folder
+        self._home = folder / (settings.home or os.environ.get("SENTINEL_HOME") or "")
+        self._tenants = Tenants(
+            secret=_secret(state),
+            texts=settings.texts,
+            prices=current_table(self._home),
+            environment=settings.environment,
+        )
         self.reception = Reception(
             buffer=buffer,
             limits=_limits(settings.limits),
-            tenants=Tenants(
-                secret=_secret(state),
-                texts=settings.texts,
-                prices=PriceTable({}),
-                environment=settings.environment,
-            ),
+            tenants=self._tenants,
             metrics=self._metrics,
             ack=settings.ack,
             watch=self._watch(state),
@@ -87,10 +90,17 @@ class Front:
             await server.stop()
 
     def reload(self, limits: LimitSettings | None) -> None:
-        """Read keys again, and put other limits into force. Raises SentinelError, with everything as it was."""
+        """Read keys and prices again, and put other limits into force. Raises SentinelError, with the previous ones."""
+        prices = current_table(self._home)
         self.gatekeeper.reload()
+        self._tenants.prices = prices
         if limits is not None:
             self.reception.limits = _limits(limits)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are worth a look for changes."""
+        return (*self.gatekeeper.files, folder_of(self._home) / "current.json")
 
     @property
     def http_port(self) -> int:

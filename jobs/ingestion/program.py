@@ -98,17 +98,17 @@ class Program:
         return listeners
 
     def _reload(self, front: Front) -> None:
-        """Read keys and limits again; what cannot be read stays as it was."""
+        """Read keys, limits and prices again; what cannot be read stays as it was."""
         try:
             front.reload(load(self._config).limits if self._config is not None else None)
         except SentinelError as problem:
-            _log.error("not reloaded, the previous keys and limits hold: %s", problem)
+            _log.error("not reloaded, the previous keys, limits and prices hold: %s", problem)
         else:
-            _log.info("keys and limits were read again")
+            _log.info("keys, limits and prices were read again")
 
     async def _look_out(self, front: Front) -> None:
         """Reload when one of the files has changed."""
-        files = (*front.gatekeeper.files, *((self._config,) if self._config else ()))
+        files = (*front.files, *((self._config,) if self._config else ()))
         before = [_stamp(file) for file in files]
         while True:
             await asyncio.sleep(_LOOK_S)

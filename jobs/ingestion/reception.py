@@ -15,10 +15,10 @@ from jobs.ingestion.auth.caller import Caller
 from jobs.ingestion.buffer import Ack, Buffer, Keyed, Unconfirmed
 from jobs.ingestion.buffer import Refusal as NoRoom
 from jobs.ingestion.limits import TenantLimits
-from jobs.ingestion.metrics import IngestionMetrics
 from jobs.ingestion.otlp_json import message_of_json
 from jobs.ingestion.outcome import Quota, Refusal, RefusedError, Taken
 from jobs.ingestion.own_messages import event_json
+from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.signals import Signal
 from jobs.ingestion.tenants import Tenants
 from schemas.codec import encode
@@ -55,7 +55,7 @@ class Reception:
         buffer: Buffer,
         limits: TenantLimits,
         tenants: Tenants,
-        metrics: IngestionMetrics,
+        metrics: RequestMetrics,
         ack: Ack,
         watch: Callable[[Sequence[TelemetryEvent]], None] | None = None,
     ) -> None:

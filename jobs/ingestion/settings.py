@@ -96,6 +96,8 @@ class IngestionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How safe events are when a sender is told that they were taken, unless it asks for something else."""
     limits: LimitSettings = LimitSettings()
     texts: TextSettings = TextSettings()
+    home: str | None = None
+    """Where `sentinel prices` keeps newer price tables; SENTINEL_HOME without it, else the folder of this file."""
     environment: str | None = None
     """Of events that name none, such as `production`."""
     request_bytes_max: Annotated[int, Meta(ge=1_024, le=64 * _MEGABYTE)] = 16 * _MEGABYTE

@@ -9,6 +9,7 @@ import yaml
 
 from jobs.cli.app import COMMANDS
 from jobs.detection.settings import JobSettings, KafkaSettings, read
+from jobs.ingestion import settings as ingestion_settings
 from tests.detectors_page import PAGE, page, tag_of
 from tests.documents import DOCUMENTS, blocks_of
 from udfs.correlation.settings import CorrelationSettings
@@ -56,6 +57,15 @@ def test_default_detectors_survive_being_written_and_read() -> None:
     """What operations.md tells to print is a configuration that means the same."""
     written = msgspec.yaml.encode({"detection": {"detectors": DetectionSettings().detectors}})
     assert read(written) == JobSettings()
+
+
+INGESTION = [block.text for block in blocks_of(DOCUMENTS / "ingestion.md") if block.language == "yaml"]
+
+
+def test_configurations_of_ingestion_decode_and_the_first_is_the_default_one() -> None:
+    first, *others = (ingestion_settings.read(document.encode()) for document in INGESTION)
+    assert first == ingestion_settings.IngestionSettings()
+    assert [each.role for each in others] == ["sidecar"]
 
 
 README = PROJECT / "README.md"

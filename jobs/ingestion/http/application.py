@@ -17,9 +17,9 @@ from jobs.ingestion.http.body import read_body
 from jobs.ingestion.http.exchange import Receive, Request, Response, Scope, Send
 from jobs.ingestion.http.pages import Pages
 from jobs.ingestion.memory import Lease, RequestMemory
-from jobs.ingestion.metrics import IngestionMetrics
 from jobs.ingestion.outcome import RETRY_AFTER_S, Refusal, RefusedError, Taken
 from jobs.ingestion.reception import Reception
+from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.signals import Signal
 
 EVENTS_PATH: Final = "/v1/events"
@@ -41,7 +41,7 @@ class Application:
         gatekeeper: Gatekeeper,
         memory: RequestMemory,
         pages: Pages,
-        metrics: IngestionMetrics,
+        metrics: RequestMetrics,
         bytes_max: int,
     ) -> None:
         self._reception = reception

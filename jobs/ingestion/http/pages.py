@@ -8,8 +8,8 @@ import msgspec
 from jobs.ingestion.admittance import admitted
 from jobs.ingestion.auth.gatekeeper import Gatekeeper
 from jobs.ingestion.http.exchange import Request, Response
-from jobs.ingestion.metrics import MEDIA_TYPE, IngestionMetrics
 from jobs.ingestion.outcome import Refusal, RefusedError
+from jobs.ingestion.request_metrics import MEDIA_TYPE, RequestMetrics
 
 PATHS: Final = ("/healthz", "/readyz", "/metrics", "/v1/ledger")
 
@@ -25,7 +25,7 @@ class Pages:
         self,
         *,
         gatekeeper: Gatekeeper,
-        metrics: IngestionMetrics,
+        metrics: RequestMetrics,
         readiness: Callable[[], str],
         ledger: Callable[[str | None], Any],
     ) -> None:

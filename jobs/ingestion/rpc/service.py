@@ -18,9 +18,9 @@ from jobs.ingestion.admittance import admitted
 from jobs.ingestion.auth.caller import Caller, Credentials
 from jobs.ingestion.auth.gatekeeper import Gatekeeper
 from jobs.ingestion.memory import RequestMemory
-from jobs.ingestion.metrics import IngestionMetrics
 from jobs.ingestion.outcome import RETRY_AFTER_S, Refusal, RefusedError, Taken
 from jobs.ingestion.reception import Reception
+from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.signals import Signal
 from schemas.proto.llmsentinel.v1 import ingestion_pb2
 
@@ -48,7 +48,7 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
         reception: Reception,
         gatekeeper: Gatekeeper,
         memory: RequestMemory,
-        metrics: IngestionMetrics,
+        metrics: RequestMetrics,
     ) -> None:
         self._reception = reception
         self._gatekeeper = gatekeeper

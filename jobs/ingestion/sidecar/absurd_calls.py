@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from jobs.ingestion.metrics import IngestionMetrics
+from jobs.ingestion.request_metrics import RequestMetrics
 from schemas.telemetry import TelemetryEvent
 from udfs.ingestion.absurd import Thresholds, absurdities
 
@@ -19,7 +19,7 @@ _log: Final = logging.getLogger(__name__)
 class AbsurdCalls:
     """Looks at every event that is about to be taken. The detection job looks again, with baselines."""
 
-    def __init__(self, thresholds: Thresholds, path: Path, metrics: IngestionMetrics) -> None:
+    def __init__(self, thresholds: Thresholds, path: Path, metrics: RequestMetrics) -> None:
         self._thresholds = thresholds
         self._path = path
         self._counter = metrics.counter(

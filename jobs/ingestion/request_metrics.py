@@ -1,4 +1,4 @@
-"""Metrics of ingestion, in a registry of its own (Prometheus)."""
+"""Metrics of requests and of what is in them, in a registry of its own (Prometheus)."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class IngestionMetrics:
+class RequestMetrics:
     """What ingestion counts besides the ledger. Labels are from closed sets; no tenant is among them."""
 
     def __init__(self) -> None:
