@@ -262,6 +262,7 @@ class Dispatcher:
             new = identity not in group.members
             self._insert(group, identity, alert, now_ms)
             if new:
+                self.escalations.joined(_escalation_name(group), now_ms)
                 decisions.append(
                     Decision(
                         at_ms=now_ms,

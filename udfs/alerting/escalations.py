@@ -104,6 +104,12 @@ class Escalations:
             self._changed[TURNS, state.chain] = None
         return found._replace(decisions=begun + found.decisions)
 
+    def joined(self, group_id: str, now_ms: int) -> None:
+        """Take note that an alert has joined a group: a chain may have waited for it."""
+        state = self.running.get(group_id)
+        if state is not None and state.held == DecisionReason.ESCALATION_TOO_FEW_ALERTS:
+            self._wake(group_id, now_ms)
+
     def acknowledge(
         self, group_id: str, group: GroupView, person: str, note: str, now_ms: int, until_ms: int | None = None
     ) -> Decision:

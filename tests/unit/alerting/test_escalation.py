@@ -269,7 +269,9 @@ def test_a_silence_holds_the_step_that_is_due_until_it_ends() -> None:
     day.pass_time(20)
     assert day.reasons.count(DecisionReason.ESCALATION_PAUSED) == 1
     day.silence("")
-    assert day.told == [(0, "team", ""), (20, "ada-chat", "ada")]
+    day.pass_time(1)
+    # It is looked at again every 15 s.
+    assert day.told == [(0, "team", ""), (20.25, "ada-chat", "ada")]
 
 
 def test_turns_go_round_over_all_groups() -> None:
