@@ -112,4 +112,6 @@ class AlertDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """None is an alert of the operators, over all tenants."""
     throttling: AlertThrottling | None = None
     schedule: AlertSchedule | None = None
+    keep_firing_for: AlertDuration | None = None
+    """How long the alert goes on firing after its condition is gone, so that one that comes and goes is one alert."""
     schema_version: str = "1.0"
