@@ -15,6 +15,7 @@ _WORDS: Final[dict[str, bool | None]] = {"": None, "~": None, "null": None, "tru
 _STEP: Final = re.compile(r"\[(\d+)\]|\[(\.\.\.)\]|\.?([^.\[\]]+)")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FALSE: Final = frozenset({"false", "no", "off", "n"})
 
 
@@ -147,7 +148,7 @@ def path_of(text: str) -> Path:
 def document(text: str) -> Node | None:
     """Return the first document of a text, None if there is nothing in it. Raises NodeError if it is no YAML."""
     try:
-        root = next(yaml.compose_all(text, Loader=yaml.SafeLoader), None)
+        root = next(yaml.compose_all(text, Loader=_LOADER), None)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = "; ".join(each for each in (error.context, error.problem) if each)

@@ -1,5 +1,6 @@
 """Configurations: what Alertmanager accepts is accepted, and a mistake is named by line, path and reason."""
 
+import re
 import shutil
 import subprocess
 import textwrap
@@ -19,7 +20,7 @@ _RECEIVERS = "receivers: [{name: a}, {name: b}]\n"
 _REFUSED = {
     "empty": ("", 1, "", "nothing in it"),
     "no mapping": ("[]", 1, "", "a mapping is wanted"),
-    "no YAML": ("route: [", 1, "", "this is no YAML"),
+    "no YAML": ("route: {}}", 1, "", "this is no YAML"),
     "no route": (_RECEIVERS, 1, "", "there is no route"),
     "unknown key": (_RECEIVERS + "rout: {}", 2, "rout", "did you mean route?"),
     "key twice": (_RECEIVERS + "route: {receiver: a}\nroute: {receiver: b}", 3, "route", "stands here twice"),
@@ -311,10 +312,9 @@ def test_amtool_refuses_and_accepts_the_same(tmp_path: Path) -> None:
     for number, text in enumerate(texts.values()):
         (tmp_path / f"{number}.yml").write_text(textwrap.dedent(text))
     files = [f"{number}.yml" for number in range(len(texts))]
-    verdicts = {}
-    for name, file in zip(texts, files, strict=True):
-        run = subprocess.run(["amtool", "check-config", file], cwd=tmp_path, capture_output=True, check=False)
-        verdicts[name] = run.returncode == 0
+    run = subprocess.run(["amtool", "check-config", *files], cwd=tmp_path, capture_output=True, check=False, text=True)
+    accepted_files = re.findall(r"Checking '(.*)'  SUCCESS", run.stdout)
+    verdicts = {name: file in accepted_files for name, file in zip(texts, files, strict=True)}
     assert {name for name, accepted in verdicts.items() if accepted} == {"full", "plain"}
 
 

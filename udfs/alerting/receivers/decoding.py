@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -99,9 +100,14 @@ def warnings_of(receivers: Sequence[Receiver]) -> tuple[str, ...]:
     )
 
 
+@lru_cache
+def _type_info(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
 def _decoded(value: object, kind: Any, path: Path) -> Any:
     try:
-        return msgspec.convert(_as_written(value, inspect.type_info(kind)), kind, dec_hook=_hook)
+        return msgspec.convert(_as_written(value, _type_info(kind)), kind, dec_hook=_hook)
     except msgspec.ValidationError as error:
         steps, reason = _explained(str(error))
         raise ReceiverError((*path, *steps), reason) from None
