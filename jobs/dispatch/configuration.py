@@ -12,6 +12,7 @@ from jobs.dispatch.interval_section import named_intervals
 from jobs.dispatch.route_section import duration_ms, root_route
 from jobs.dispatch.yaml_node import Node, NodeError, document
 from jobs.errors import SentinelError
+from schemas.alert import AlertDefinition
 from udfs.alerting.interval import TimeInterval
 from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, path_text, receivers_of, warnings_of
 from udfs.alerting.receivers.receiver import Receiver
@@ -40,6 +41,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
     """Patterns of files with templates, absolute."""
     warnings: tuple[str, ...] = ()
     """What is accepted and has no effect, one sentence each."""
+    definitions: tuple[AlertDefinition, ...] = ()
+    """What a native configuration makes alerts of."""
     original: str = ""
     """The text it was read from; it may hold secrets."""
 

@@ -1,6 +1,6 @@
 """The part of dispatch that decides, and what follows of it for the outbox."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
@@ -9,13 +9,16 @@ from msgspec import Struct
 from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try
 from jobs.dispatch.outbox.store import Loaded, StoredNotification
 from jobs.topics import ALERTS
+from schemas.alert import AlertDefinition
 from schemas.alert_change import AlertState
 from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_states import AlertStates, Standing
 from udfs.alerting.decision import Decision, DecisionReason
+from udfs.alerting.definitions import Definitions
 from udfs.alerting.dispatcher import Dispatcher, Step
 from udfs.alerting.group import Group
 from udfs.alerting.notification import Notification
+from udfs.alerting.observation import Observation
 from udfs.alerting.records import Record
 from udfs.alerting.settings import DispatchSettings
 from udfs.alerting.silence import Silence
@@ -45,11 +48,13 @@ class Core:
         now_ms: int,
         *,
         publishes: bool,
+        definitions: Iterable[AlertDefinition] = (),
     ) -> None:
         """Go on from what the outbox holds; `publishes` says whether changes of alerts are written to Kafka."""
         records = [Record(kind, key, value) for kind, rows in loaded.kept.items() for key, value in rows.items()]
         self.dispatcher = Dispatcher(settings, now_ms, records)
         self.states = AlertStates(records)
+        self.definitions = Definitions(definitions, records)
         self._publishes = publishes
         self._seq = loaded.last_seq
         self._changes: list[Change] = []
@@ -91,6 +96,14 @@ class Core:
         """Go on under other settings."""
         self._absorb(self.dispatcher.on_settings(settings, now_ms))
 
+    def take_definitions(self, definitions: Iterable[AlertDefinition], now_ms: int) -> None:
+        """Go on with other alert definitions; alerts of those that are gone end."""
+        self.take_alerts(self.definitions.take_definitions(definitions, now_ms), now_ms)
+
+    def observe(self, seen: Observation, now_ms: int) -> None:
+        """Let alert definitions look at an anomaly or a summary."""
+        self.take_alerts(self.definitions.take(seen, now_ms), now_ms)
+
     def acknowledge(self, identity: str, person: str, note: str, now_ms: int) -> None:
         """Take an alert on, and those it is told of with. Raises KeyError if it is unknown, ValueError if it ended."""
         for group in self._firing_groups(identity, now_ms):
@@ -125,10 +138,11 @@ class Core:
 
     def advance(self, now_ms: int) -> Batch:
         """Do what is due, and return all that has to be written since the last time."""
+        self.take_alerts(self.definitions.advance(now_ms), now_ms)
         self._absorb(self.dispatcher.advance(now_ms))
         self._touched |= dict.fromkeys(self.states.ended(now_ms))
         self._publish_changes(now_ms)
-        for kind, key, value in (*self.dispatcher.take_changes(), *self.states.take_changes()):
+        for kind, key, value in self._records_changed():
             self._changes.append(Drop(kind, key) if value is None else Keep(kind, key, value))
         self._changes += [_decided(each) for each in self._decisions]
         for each in self._notifications:
@@ -141,7 +155,7 @@ class Core:
 
     def next_at_ms(self) -> int | None:
         """Return when `advance` has something to do next."""
-        times = (self.dispatcher.next_wake_at_ms(), self.states.next_at_ms())
+        times = (self.dispatcher.next_wake_at_ms(), self.states.next_at_ms(), self.definitions.next_at_ms)
         return min((each for each in times if each is not None), default=None)
 
     def look_again(self) -> None:
@@ -165,6 +179,11 @@ class Core:
         return Standing(AlertState.FIRING)
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _records_changed(self) -> Iterator[Record]:
+        yield from self.dispatcher.take_changes()
+        yield from self.states.take_changes()
+        yield from self.definitions.take_changes()
 
     def _absorb(self, step: Step) -> None:
         self._decisions += step.decisions

@@ -53,7 +53,13 @@ class Leading:
         self._sending = Sending(configuration)
         self._retired: list[Sending] = []
         settings = replace(configuration.settings, external_url=external_url)
-        core = Core(settings, loaded, wall_clock(), publishes=bool(options.bootstrap_servers))
+        core = Core(
+            settings,
+            loaded,
+            wall_clock(),
+            publishes=bool(options.bootstrap_servers),
+            definitions=configuration.definitions,
+        )
         self.engine = Engine(core, store, store_thread, wall_clock, options)
         self._deliveries = Deliveries(self.engine, self._send)
         self._publisher: Publisher | None = None
@@ -133,7 +139,13 @@ class Leading:
         sending = Sending(configuration)
         self._retired.append(self._sending)
         self._sending = sending
-        await self.engine.do(lambda now_ms: core.take_settings(settings, now_ms))
+        definitions = configuration.definitions
+
+        def take(now_ms: int) -> None:
+            core.take_settings(settings, now_ms)
+            core.take_definitions(definitions, now_ms)
+
+        await self.engine.do(take)
 
     def _on_topic(self, text: str | None) -> None:
         if text is None:

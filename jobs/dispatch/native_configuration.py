@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from jobs.dispatch import configuration as alertmanager
 from jobs.dispatch.configuration import Configuration, ConfigurationError
+from jobs.dispatch.definition_section import definitions_of, routes_of
 from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of
 from jobs.dispatch.native_sections import NativeSection, TreeSection
 from jobs.dispatch.tenant_tree import of_no_tenant, of_tenant, with_trees
 from jobs.dispatch.yaml_node import Node, NodeError, document, path_of
 from jobs.dispatch.yaml_node import Path as NodePath
 from jobs.errors import SentinelError
+from schemas.alert import AlertDefinition
 from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
 
@@ -56,11 +58,16 @@ def _whole(root: Node, folder: Path) -> Configuration:
     whole = with_trees(routes[""], {tenant_id: each for tenant_id, each in routes.items() if tenant_id})
     escalation = EscalationSettings()
     calendar: list[Maintenance] = []
+    definitions: list[AlertDefinition] = []
     for tenant_id, (node, tree) in trees.items():
         about = of_tenant(tenant_id) if tenant_id else of_no_tenant(section.tenants)
         escalation = joined(escalation, escalation_of(node, tree, about, tenant_id, routes[tenant_id].receivers))
         calendar += maintenance_of(node, tree, tenant_id)
-    return replace(whole, settings=replace(whole.settings, escalation=escalation, maintenance=tuple(calendar)))
+        definitions += definitions_of(node, tree, tenant_id, routes[tenant_id].receivers)
+    settings = replace(whole.settings, escalation=escalation, maintenance=tuple(calendar))
+    route = settings.route
+    route = replace(route, routes=(*routes_of(tuple(definitions), route), *route.routes))
+    return replace(whole, settings=replace(settings, route=route), definitions=tuple(definitions))
 
 
 def _routes(node: Node, folder: Path) -> Configuration:

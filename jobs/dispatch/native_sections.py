@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from schemas.alert import AlertDefinition
 from schemas.json_schema import schema_of
 from udfs.alerting.escalation_chain import Chain, Person
 from udfs.alerting.maintenance import MaintenanceWindow
@@ -34,6 +35,8 @@ class TreeSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     chains: dict[Name, Chain] = {}
     escalations: tuple[EscalationSection, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    definitions: tuple[AlertDefinition, ...] = ()
+    """Alerts of anomalies and summaries that are made here; a tenant's are about its own."""
 
 
 class NativeSection(TreeSection, frozen=True, kw_only=True, forbid_unknown_fields=True):

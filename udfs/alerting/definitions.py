@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
-from schemas.alert import AlertDefinition
+from schemas.alert import AlertDefinition, MetricTrigger
 from schemas.anomaly import SEVERITY_RANK, Severity
 from udfs.alerting.active_hours import next_active_at_ms
 from udfs.alerting.alert import Alert
@@ -37,7 +37,8 @@ class Watched(Struct, frozen=True, array_like=True):
     severity: Severity
     met_at_ms: int = 0
     """When the condition last held, by the clock."""
-    fires_since_ms: int | None = None
+    alert: Alert | None = None
+    """The alert that fires, None if none does."""
     opened_at_ms: int | None = None
     """When it last began to fire, by the clock; what `max_frequency` counts from."""
     look_at_ms: int = 0
@@ -67,14 +68,12 @@ class Definitions:
     def take_definitions(self, definitions: Iterable[AlertDefinition], now_ms: int) -> list[Alert]:
         """Go on under other definitions; return the ends of alerts whose definition is gone or another."""
         before, self.definitions = self.definitions, {each.alert_id: each for each in definitions if each.enabled}
-        ended = []
+        ended: list[Alert] = []
         for alert_id, groups in list(self._watched.items()):
             if alert_id in self.definitions and before.get(alert_id) in (None, self.definitions[alert_id]):
                 continue
-            for name, each in groups.items():
-                self._changed[alert_id, name] = None
-                if each.fires_since_ms is not None and alert_id in before:
-                    ended.append(_alert(before[alert_id], each, now_ms, now_ms))
+            for name, each in list(groups.items()):
+                self._forget(alert_id, name, each, now_ms, ended)
             del self._watched[alert_id]
         return ended
 
@@ -98,7 +97,15 @@ class Definitions:
             definition = self.definitions.get(alert_id)
             if watched is not None and definition is not None:
                 self._judge(definition, name, watched, now_ms, found)
+            elif watched is not None:
+                # Its definition went while this was not running.
+                self._forget(alert_id, name, watched, now_ms, found)
         return found
+
+    @property
+    def wants_summaries(self) -> bool:
+        """Whether a definition looks at summaries."""
+        return any(isinstance(each.conditions, MetricTrigger) for each in self.definitions.values())
 
     @property
     def next_at_ms(self) -> int | None:
@@ -121,7 +128,7 @@ class Definitions:
         groups = self._watched.setdefault(definition.alert_id, {})
         severity = seen.severity or Severity.WARNING
         known = groups.pop(name, None) or Watched(group, SlidingWindow(), seen.at_ms, now_ms, severity)
-        if known.fires_since_ms is None and SEVERITY_RANK[severity] > SEVERITY_RANK[known.severity]:
+        if known.alert is None and SEVERITY_RANK[severity] > SEVERITY_RANK[known.severity]:
             known = replace(known, severity=severity)
         groups[name] = watched = replace(
             known,
@@ -132,7 +139,7 @@ class Definitions:
         self._judge(definition, name, watched, now_ms, found)
         if len(groups) > GROUPS_MAX:
             oldest = next(iter(groups))
-            self._forget(definition, oldest, groups[oldest], now_ms, found)
+            self._forget(definition.alert_id, oldest, groups[oldest], now_ms, found)
 
     def _judge(self, definition: AlertDefinition, name: str, watched: Watched, now_ms: int, found: list[Alert]) -> None:
         """Begin or end the alert of a group, and say when to look again."""
@@ -144,17 +151,18 @@ class Definitions:
         if value is not None and COMPARE[aggregation.operator](value, aggregation.threshold):
             watched = replace(watched, met_at_ms=now_ms)
             may_ms = _not_before_ms(definition, watched, now_ms)
-            if watched.fires_since_ms is None and may_ms <= now_ms:
-                watched = replace(watched, fires_since_ms=now_ms, opened_at_ms=now_ms)
-                found.append(_alert(definition, watched, now_ms, now_ms + _OPEN_MS, value))
-        elif watched.fires_since_ms is not None:
+            if watched.alert is None and may_ms <= now_ms:
+                begun = _alert(definition, watched, now_ms, value)
+                found.append(begun)
+                watched = replace(watched, alert=begun, opened_at_ms=now_ms)
+        elif watched.alert is not None:
             if now_ms >= watched.met_at_ms + duration_ms(definition.keep_firing_for or "0s"):
-                found.append(_alert(definition, watched, now_ms, now_ms, value))
-                watched = replace(watched, fires_since_ms=None)
+                found.append(_ended(watched.alert, now_ms))
+                watched = replace(watched, alert=None)
         elif value is None:
             free_ms = _throttled_until_ms(definition, watched)
             if free_ms <= now_ms:
-                self._forget(definition, name, watched, now_ms, found)
+                self._forget(definition.alert_id, name, watched, now_ms, found)
                 return
             wake_at_ms = free_ms
         self._watched[definition.alert_id][name] = replace(watched, look_at_ms=wake_at_ms)
@@ -166,14 +174,12 @@ class Definitions:
             self._wake_of[alert_id, name] = at_ms
             heappush(self._wakes, (at_ms, alert_id, name))
 
-    def _forget(
-        self, definition: AlertDefinition, name: str, watched: Watched, now_ms: int, found: list[Alert]
-    ) -> None:
-        if watched.fires_since_ms is not None:
-            found.append(_alert(definition, watched, now_ms, now_ms))
-        del self._watched[definition.alert_id][name]
-        self._wake_of.pop((definition.alert_id, name), None)
-        self._changed[definition.alert_id, name] = None
+    def _forget(self, alert_id: str, name: str, watched: Watched, now_ms: int, found: list[Alert]) -> None:
+        if watched.alert is not None:
+            found.append(_ended(watched.alert, now_ms))
+        del self._watched[alert_id][name]
+        self._wake_of.pop((alert_id, name), None)
+        self._changed[alert_id, name] = None
 
 
 _DECODER = msgpack.Decoder(Watched)
@@ -194,21 +200,13 @@ def _not_before_ms(definition: AlertDefinition, watched: Watched, now_ms: int) -
     return next_active_at_ms(definition.schedule, free_ms) or free_ms + 1
 
 
-def _alert(
-    definition: AlertDefinition, watched: Watched, now_ms: int, ends_at_ms: int, value: float | None = None
-) -> Alert:
+def _alert(definition: AlertDefinition, watched: Watched, now_ms: int, value: float) -> Alert:
     aggregation = aggregation_of(definition)
     severity = notification_of(definition).severity or watched.severity
     labels = {name: text for name, text in watched.group.items() if text}
     if definition.tenant_id is not None:
         labels["tenant_id"] = definition.tenant_id
     limit = f"{aggregation.operator.value} {aggregation.threshold:g}"
-    annotations = {
-        "summary": definition.name,
-        "expected": f"not {aggregation.function.value} {limit} within {aggregation.window}",
-    }
-    if value is not None:
-        annotations["observed"] = f"{aggregation.function.value} {value:g} within {aggregation.window}"
     return Alert(
         labels=labels
         | {
@@ -217,8 +215,16 @@ def _alert(
             "severity": severity.value,
             "sentinel_source": "definition",
         },
-        annotations=annotations,
-        starts_at_ms=now_ms if watched.fires_since_ms is None else watched.fires_since_ms,
+        annotations={
+            "summary": definition.name,
+            "observed": f"{aggregation.function.value} {value:g} within {aggregation.window}",
+            "expected": f"not {aggregation.function.value} {limit} within {aggregation.window}",
+        },
+        starts_at_ms=now_ms,
         updated_at_ms=now_ms,
-        ends_at_ms=ends_at_ms,
+        ends_at_ms=now_ms + _OPEN_MS,
     )
+
+
+def _ended(alert: Alert, now_ms: int) -> Alert:
+    return replace(alert, updated_at_ms=now_ms, ends_at_ms=now_ms)

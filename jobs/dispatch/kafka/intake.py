@@ -1,4 +1,7 @@
-"""Intake: anomalies and incidents are read from Kafka; the offsets move when their alerts are in the outbox."""
+"""Intake: anomalies and incidents are read from Kafka; the offsets move when their alerts are in the outbox.
+
+Summaries are read as well while an alert definition looks at them.
+"""
 
 import asyncio
 import base64
@@ -15,16 +18,18 @@ from jobs.dispatch.engine import Engine
 from jobs.dispatch.outbox.changes import OFFSETS, Keep
 from jobs.dispatch.outbox.store import DeposedError
 from jobs.errors import SentinelError
-from jobs.topics import ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS
+from jobs.topics import ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, SUMMARIES
 from schemas.anomaly import Anomaly
 from schemas.codec import decode_record
 from schemas.dead_letter import PAYLOAD_BYTES_MAX, DeadLetter
 from schemas.incident import Incident
 from schemas.refusal import DecodeError
+from schemas.summary import Summary
 from schemas.time import from_at_ms
 from udfs.alerting.alert import Alert
 from udfs.alerting.from_anomaly import AlertLinks, alerts_of_anomaly
 from udfs.alerting.from_incident import alerts_of_incident
+from udfs.alerting.observation import of_anomaly, of_summary
 
 LOG = logging.getLogger("dispatch.intake")
 CONFIGURATION_KEY: Final = "dispatch/configuration"
@@ -32,6 +37,7 @@ CONFIGURATION_KEY: Final = "dispatch/configuration"
 BATCH: Final = 500
 _POLL_S: Final = 0.2
 _TIMEOUT_S: Final = 15.0
+_SUMMARIES_BACK_MS: Final = 600_000
 GROUP: Final = "sentinel-dispatch"
 
 Reconfigure = Callable[[str | None], None]
@@ -65,6 +71,7 @@ class Intake:
         self._received = received
         self._loop = asyncio.get_running_loop()
         self._closing = threading.Event()
+        self._reads_summaries = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self.trouble = ""
@@ -99,6 +106,8 @@ class Intake:
         try:
             self._assign(consumer)
             while not self._closing.is_set():
+                if self._engine.core.definitions.wants_summaries and not self._reads_summaries:
+                    self._read_summaries(consumer)
                 self._turn(consumer)
         except DeposedError:
             self._end(None)
@@ -148,6 +157,17 @@ class Intake:
             for each in new
         ]
         self._do(lambda core, _now: core.write(*starts))
+
+    def _read_summaries(self, consumer: Consumer) -> None:
+        """Read the summaries, too, from where the outbox says, but from no longer ago than they can matter."""
+        self._reads_summaries = True
+        partitions = self._partitions(consumer, SUMMARIES.name)
+        for each in partitions:
+            each.offset = self._engine.clock() - _SUMMARIES_BACK_MS
+        for each in consumer.offsets_for_times(partitions, _TIMEOUT_S):
+            known = self._offsets.get(f"{each.topic}/{each.partition}", 0)
+            each.offset = max(self._position(consumer, each), known)
+            consumer.incremental_assign([each])
 
     def _partitions(self, consumer: Consumer, topic: str) -> list[TopicPartition]:
         """Return the partitions of a topic as soon as Kafka tells; none when this is closed first."""
@@ -208,7 +228,7 @@ class Intake:
                 self._take_configuration(record)
                 continue
             try:
-                alerts += self._alerts_of(topic, record.value(), now_ms)
+                alerts += self._alerts_of(core, topic, record.value(), now_ms)
             except DecodeError as refusal:
                 letter = dead_letter(record, refusal)
                 core.publish(DEAD_LETTERS.name, letter.dead_letter_id, msgspec.json.encode(letter).decode())
@@ -222,9 +242,16 @@ class Intake:
             value = record.value()
             self._reconfigure(None if value is None else value.decode(errors="replace"))
 
-    def _alerts_of(self, topic: str, value: bytes | None, now_ms: int) -> tuple[Alert, ...]:
+    def _alerts_of(self, core: Core, topic: str, value: bytes | None, now_ms: int) -> tuple[Alert, ...]:
         if topic == ANOMALIES.name:
-            return alerts_of_anomaly(decode_record(value, Anomaly), now_ms, self._links)
+            anomaly = decode_record(value, Anomaly)
+            core.observe(of_anomaly(anomaly), now_ms)
+            return alerts_of_anomaly(anomaly, now_ms, self._links)
+        if topic == SUMMARIES.name:
+            seen = of_summary(decode_record(value, Summary))
+            if seen is not None:
+                core.observe(seen, now_ms)
+            return ()
         if value is None:
             # The incident was removed from the compacted topic; its last state has said when it ends.
             return ()

@@ -229,6 +229,15 @@ def test_an_alert_whose_definition_is_gone_or_another_ends() -> None:
     assert [fires for _, fires in watch.told] == [True, False]
 
 
+def test_an_alert_whose_definition_went_while_nothing_ran_ends() -> None:
+    watch = Watch(definition(conditions=AnomalyTrigger()), restarts=True)
+    watch.see()
+    watch.wanted = ()
+    watch.restart()
+    watch.pass_time(1)
+    assert [fires for _, fires in watch.told] == [True, False]
+
+
 seen = st.lists(
     st.tuples(
         st.sampled_from(["shop", "desk", ""]),

@@ -62,6 +62,14 @@ def test_the_operators_chains_leave_groups_of_tenants_with_a_tree_alone() -> Non
     assert {str(matcher) for matcher in tenants.matchers} == {'tenant_id="acme"'}
 
 
+def test_alerts_of_definitions_go_to_the_receivers_they_name_and_nowhere_else() -> None:
+    assert receivers({"alert_id": "many", "severity": "info"}) == ["pager", "bob-phone"]
+    assert receivers({"alert_id": "acme.slow", "tenant_id": "acme", "severity": "info"}) == ["acme/mail"]
+    ours, theirs = load(FILE).definitions
+    assert (ours.alert_id, ours.tenant_id) == ("many", None)
+    assert (theirs.alert_id, theirs.tenant_id) == ("acme.slow", "acme")
+
+
 def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
     night = load(FILE).settings.escalation.roster.schedules["ops"].layers[1]
     assert night.hours is not None
@@ -83,6 +91,13 @@ def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
         ("first_turn: 2026-11-02T09:00", "first_turn: 2026-02-30T09:00", "layers[0].first_turn: 2026-02-30T09:00"),
         ("'alertname=~\".+\"'", "'alertname=~\".*\"'", "maintenance[0].matchers: at least one matcher must not match"),
         ("'alertname=~\".+\"'", "'alertname=~\"(\"'", "maintenance[0].matchers[0]: '(' is no regular expression"),
+        (
+            "metric: latency_ms_p95",
+            "metric: latency",
+            "acme.definitions[0].conditions.metric: latency is no field here",
+        ),
+        ("receivers: [pager, bob", "receivers: [page, bob", "config.receivers: there is no receiver page; there are"),
+        ("trigger: anomaly", "trigger: anomalies", "definitions[0].conditions.trigger: invalid value"),
         ("- receiver: pager", "- receiver: paper", "alertmanager.route.routes[0].receiver: there is no receiver"),
     ],
 )
