@@ -32,7 +32,14 @@ def test_every_event_meets_the_published_schema(path: Path) -> None:
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_no_event_holds_what_was_said(path: Path) -> None:
     written = json.dumps(json.loads(path.read_text())["events"])
-    for said in ("capital of France", "haiku", "Weather in", "ignore all previous", "hugo@example.com", "bash_command"):
+    for said in (
+        "capital of France",
+        "Write a haiku",
+        "Weather in",
+        "ignore all previous",
+        "hugo@example.com",
+        "bash_command",
+    ):
         assert said not in written
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from schemas.telemetry import COST_MAX, Status
+from schemas.telemetry import COST_MAX, COUNT_MAX, Status
 from udfs.normalise.context import Context
 from udfs.normalise.mapping import operations, price_lists
 from udfs.prices.cost import cost_usd
@@ -47,8 +47,7 @@ def has_tokens(fields: dict[str, Any]) -> bool:
 def settle_status(fields: dict[str, Any], *, is_error: bool) -> None:
     """Say how a call ended, by the status of the item and the type of its error."""
     error_type = fields.get("error_type")
-    level = fields.pop("level", None)
-    failed = is_error or error_type is not None or level == "ERROR"
+    failed = is_error or error_type is not None
     fields["status"] = Status.SUCCESS
     if failed:
         named = (error_type or "").lower()
@@ -58,7 +57,7 @@ def settle_status(fields: dict[str, Any], *, is_error: bool) -> None:
 def settle_tokens(fields: dict[str, Any]) -> None:
     """Add the total where both of its parts are known; nothing that was not reported is made up."""
     if "total_tokens" not in fields and "prompt_tokens" in fields and "completion_tokens" in fields:
-        fields["total_tokens"] = fields["prompt_tokens"] + fields["completion_tokens"]
+        fields["total_tokens"] = min(fields["prompt_tokens"] + fields["completion_tokens"], COUNT_MAX)
     audio = {name: fields.pop(name) for name in ("audio_prompt_tokens", "audio_completion_tokens") if name in fields}
     if audio:
         fields["context"] = audio

@@ -7,7 +7,7 @@ from msgspec import Struct
 from schemas.dead_letter import RejectReason
 from schemas.telemetry import Data, EventType, Metadata, Parameters, Source, Status, TelemetryEvent
 from schemas.time import from_at_ms
-from udfs.normalise.attributes import kept_attributes
+from udfs.normalise.attributes import ATTRIBUTES_MAX, kept_attributes
 from udfs.normalise.calls import leave_uncounted, settle_cost, settle_status, settle_tokens
 from udfs.normalise.context import Context
 from udfs.normalise.found import Found
@@ -65,6 +65,7 @@ def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
     """Return the event that an item is: a call as `llm.response` or `llm.error`, any other step as `llm.trace`."""
     fields = found.fields
     take = fields.pop
+    take("first_token_at_ms", None)
     service = take("service", None) or UNKNOWN_SERVICE
     source = Source(service=service, host=take("host", ""), version=take("version", None))
     metadata = metadata_of(found, context)
@@ -76,8 +77,9 @@ def event_of(found: Found, context: Context, origin: Origin) -> TelemetryEvent:
     if guardrail := reported_guardrail(fields):
         fields["guardrail"] = guardrail
     settle_texts(fields, context)
-    if origin.is_error is not None or "error_type" in fields:
-        settle_status(fields, is_error=origin.is_error is True)
+    failed = take("level", None) == "ERROR" or origin.is_error is True
+    if failed or origin.is_error is not None or "error_type" in fields:
+        settle_status(fields, is_error=failed)
     if origin.is_call:
         kind = EventType.RESPONSE if fields["status"] is Status.SUCCESS else EventType.ERROR
         settle_cost(fields, context, origin.at_ms)
@@ -107,8 +109,9 @@ def metadata_of(found: Found, context: Context) -> Metadata | None:
     if found.others or found.odd:
         attributes = kept_attributes(found.others, redact=context.privacy.redact)
         if found.odd:
-            attributes[OUT_OF_RANGE] = found.odd
+            attributes[OUT_OF_RANGE] = dict(sorted(found.odd.items()))
     user_id, session_id, tags = take("user_id", None), take("session_id", None), take("tags", None)
+    tags = tags and dict(sorted(tags.items())[:ATTRIBUTES_MAX])
     environment = take("environment", None) or context.environment
     if user_id is session_id is tags is environment is None and not attributes:
         return None

@@ -11,7 +11,7 @@ from schemas.telemetry import COST_MAX, COUNT_MAX, MILLISECONDS_MAX
 from udfs.normalise.mapping import CLAUDE_CODE, PRECEDENCE, Row, rows
 from udfs.normalise.messages import said_in_parts
 from udfs.normalise.normalised import Fallback
-from udfs.normalise.reading import READINGS, SEVERAL, label, plain
+from udfs.normalise.reading import READINGS, SEVERAL, label, plain, text
 
 LABEL_MAX: Final = 256
 """Characters of a label."""
@@ -40,6 +40,8 @@ class Source(NamedTuple):
     is_label: bool
     fallback: Fallback | None
     reading: str
+    prefix: str
+    """What the attributes begin with, of a row for several."""
 
 
 def _source(row: Row) -> Source:
@@ -51,6 +53,7 @@ def _source(row: Row) -> Source:
         is_label=row.reading in _LABELS,
         fallback=Fallback(row.field, row.table) if row.is_fallback else None,
         reading=row.reading,
+        prefix=row.attribute.removesuffix("*"),
     )
 
 
@@ -104,22 +107,25 @@ class Found:
             if source is None:
                 self.others.append(pair)
                 continue
-            field, rank, read, highest, is_label, fallback, _ = source
+            field, rank, read, highest, is_label, fallback, _, _ = source
             if read is None:
                 self._read_special(key, pair.value, source)
                 continue
-            if field in ranks and ranks[field] < rank:
+            # A weaker source is read all the same, or what is odd in it would depend on the order; not so texts.
+            is_weaker = field in ranks and ranks[field] < rank
+            if is_weaker and read is text:
                 continue
             value = read(pair.value)
             if is_label:
                 if value is not None and (len(value) > LABEL_MAX or not value.isprintable()):
                     value = self._fitting(key, value)
             elif value is None:
-                self._note(key, plain(pair.value))
+                if read is not text:
+                    self._note(key, plain(pair.value))
             elif highest is not None and not 0 <= value <= highest:
                 self._note(key, value)
                 value = highest if value > 0 else None
-            if value is not None:
+            if value is not None and not is_weaker:
                 fields[field], ranks[field] = value, rank
                 if fallback is not None:
                     self.fallbacks[field] = fallback
@@ -139,9 +145,9 @@ class Found:
     def join_parts(self) -> None:
         """Put flattened messages together, once all attributes are read."""
         for source, parts in self._parts.values():
-            text = said_in_parts(parts)
-            if text and not self.ranks.get(source.field, source.rank + 1) < source.rank:
-                self.fields[source.field], self.ranks[source.field] = text, source.rank
+            said = said_in_parts(parts)
+            if said and not self.ranks.get(source.field, source.rank + 1) < source.rank:
+                self.fields[source.field], self.ranks[source.field] = said, source.rank
                 if source.fallback is not None:
                     self.fallbacks[source.field] = source.fallback
 
@@ -149,19 +155,21 @@ class Found:
         """Take in several fields at once, a part of a message, a tag, or nothing of what is never kept."""
         if source.reading in SEVERAL:
             for field, each in SEVERAL[source.reading](value).items():
-                if each is None or self.ranks.get(field, source.rank) < source.rank:
+                if each is None:
                     continue
                 if each < 0 or each > COUNT_MAX:
                     self._note(key, each)
+                    continue
+                if self.ranks.get(field, source.rank) < source.rank:
                     continue
                 self.fields[field], self.ranks[field] = each, source.rank
                 if source.fallback is not None:
                     self.fallbacks[field] = Fallback(field, source.fallback.table)
         elif source.reading == "parts":
-            if text := value.string_value:
-                self._parts.setdefault(source.rank, (source, []))[1].append((key, text))
+            if said := value.string_value:
+                self._parts.setdefault(source.rank, (source, []))[1].append((key, said))
         elif source.reading == "tag" and (tag := label(value)):
-            self.fields.setdefault("tags", {})[key.rpartition(".")[2][:LABEL_MAX]] = tag[:LABEL_MAX]
+            self.fields.setdefault("tags", {})[key[len(source.prefix) :][:LABEL_MAX]] = tag[:LABEL_MAX]
 
     def _fitting(self, key: str, value: str) -> str:
         fitting = value.translate(CONTROLS)[:LABEL_MAX]

@@ -11,7 +11,7 @@ from schemas.time import from_at_ms
 from udfs.normalise.calls import settle_operation
 from udfs.normalise.context import Context
 from udfs.normalise.events import NOT_LLM, UNKNOWN_SERVICE, Origin, UnfitError, event_of, is_about_models, metadata_of
-from udfs.normalise.found import EVERYONE, OF_CLAUDE_CODE, Found, Sources
+from udfs.normalise.found import CONTROLS, EVERYONE, LABEL_MAX, OF_CLAUDE_CODE, Found, Sources
 from udfs.normalise.identity import content_event_id
 from udfs.normalise.normalised import Normalised
 from udfs.normalise.reading import label, text
@@ -116,9 +116,11 @@ def _evaluation(found: Found, event_id: str, at_ms: int, context: Context) -> Te
     service = fields.get("service") or UNKNOWN_SERVICE
     said = scores.get("gen_ai.evaluation.score.label")
     data = Data(
-        metric_name=f"gen_ai.evaluation.{scores.get('gen_ai.evaluation.name') or 'unnamed'}"[:256],
+        metric_name=f"gen_ai.evaluation.{scores.get('gen_ai.evaluation.name') or 'unnamed'}".translate(CONTROLS)[
+            :LABEL_MAX
+        ],
         value=scores.get("gen_ai.evaluation.score.value"),
-        dimensions={"label": said[:256]} if said else None,
+        dimensions={"label": said[:LABEL_MAX]} if said else None,
         provider=fields.get("provider"),
         model=fields.get("model"),
     )

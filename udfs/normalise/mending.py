@@ -8,7 +8,7 @@ cleaned.
 import json
 from collections.abc import Mapping
 from functools import cache
-from math import isfinite
+from math import inf
 from typing import Any, Final
 
 from msgspec import Struct, inspect
@@ -24,6 +24,8 @@ _PARTS: Final[Mapping[tuple[str, ...], type[Struct]]] = {
     ("data", "guardrail"): Guardrail,
     ("metadata",): Metadata,
 }
+_INFINITE: Final = 2**63
+"""Numbers from here on are told by their first digits: not every reader of JSON could take them."""
 _ENVELOPE: Final = ("tenant_id", "correlation_id", "trace_id", "span_id", "schema_version")
 
 
@@ -70,9 +72,11 @@ def _mend(part: dict[str, Any], path: str, kind: type[Struct], odd: dict[str, An
                 _mend_label(part, name, path + name, odd)
         elif isinstance(value, int | float) and not isinstance(value, bool) and name in highest:
             limit = highest[name]
-            if not isfinite(value) or (limit is not None and not 0 <= value <= limit):
-                odd[path + name] = value if isfinite(value) else str(value)
-                part[name] = limit if limit is not None and value > 0 else None
+            is_finite = abs(value) < _INFINITE
+            if is_finite and (limit is None or 0 <= value <= limit):
+                continue
+            odd[path + name] = value if is_finite else str(value)[:32]
+            part[name] = limit if limit is not None and value > 0 and value != inf else None
 
 
 def _mend_label(part: dict[str, Any], name: str, path: str, odd: dict[str, Any]) -> None:

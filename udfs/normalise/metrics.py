@@ -14,7 +14,7 @@ from udfs.identity import digest
 from udfs.normalise.attributes import kept_labels
 from udfs.normalise.context import Context
 from udfs.normalise.events import NOT_LLM, UNKNOWN_SERVICE, UnfitError, metadata_of
-from udfs.normalise.found import Found, Sources
+from udfs.normalise.found import CONTROLS, LABEL_MAX, Found, Sources
 from udfs.normalise.identity import sorted_attributes
 from udfs.normalise.mapping import PRECEDENCE, metric_named
 from udfs.normalise.normalised import Normalised
@@ -30,7 +30,6 @@ NO_VALUE: Final = "no_recorded_value"
 
 _NANOSECONDS: Final = 1_000_000
 _IN_MS: Final = {"s": 1_000.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6, "min": 60_000.0, "h": 3_600_000.0}
-_UNIT_MAX: Final = 63
 _LABELS: Final = Sources("metric-labels", *PRECEDENCE)
 _OF_DATA: Final = ("provider", "operation", "model", "response_model", "error_type", "agent_name", "tool_name")
 """Fields of a call that a metric may be about."""
@@ -113,8 +112,8 @@ def _known(metric: otlp.Metric, kind: str) -> _Metric | None:
     is_time = unit in _IN_MS
     temporality = getattr(getattr(metric, kind), "aggregation_temporality", otlp.AGGREGATION_TEMPORALITY_CUMULATIVE)
     return _Metric(
-        name=named[0][: _UNIT_MAX * 4],
-        unit="ms" if is_time else unit[:_UNIT_MAX] or None,
+        name=named[0].translate(CONTROLS)[:LABEL_MAX],
+        unit="ms" if is_time else unit.translate(CONTROLS)[:LABEL_MAX] or None,
         factor=_IN_MS[unit] if is_time else 1.0,
         kind=kind,
         # A gauge, and a sum that goes up and down, stand for themselves.

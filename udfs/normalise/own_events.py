@@ -10,7 +10,7 @@ from msgspec import structs
 from schemas.codec import decode_timed_event, encode
 from schemas.dead_letter import RejectReason
 from schemas.refusal import DecodeError
-from schemas.telemetry import EVENT_BYTES_MAX, Data, EventType, Metadata, TelemetryEvent
+from schemas.telemetry import COUNT_MAX, EVENT_BYTES_MAX, Data, EventType, Metadata, TelemetryEvent
 from udfs.normalise.calls import REPORTED, settle_cost
 from udfs.normalise.context import Context
 from udfs.normalise.mending import mended
@@ -122,7 +122,7 @@ def _changes(event: TelemetryEvent, at_ms: int, context: Context) -> dict[str, A
     elif data.cost_source is None:
         changes["cost_source"] = REPORTED
     if data.total_tokens is None and data.prompt_tokens is not None and data.completion_tokens is not None:
-        changes["total_tokens"] = data.prompt_tokens + data.completion_tokens
+        changes["total_tokens"] = min(data.prompt_tokens + data.completion_tokens, COUNT_MAX)
     return changes
 
 

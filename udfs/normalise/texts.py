@@ -18,6 +18,8 @@ def settle_texts(fields: dict[str, Any], context: Context) -> None:
 
     Our own verdict takes the place of a reported one unless it is that all is well.
     """
+    if "prompt" not in fields and "response" not in fields:
+        return
     texts = {name: text for name in _TEXTS if (text := fields.get(name))}
     if not texts:
         return
