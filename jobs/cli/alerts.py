@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli.alerts_receiver import send_example
 from jobs.cli.alerts_simulate import simulate
 from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.native_configuration import load
@@ -23,6 +24,7 @@ alerts = typer.Typer(
 routes = typer.Typer(no_args_is_help=True, help="Show the routing tree, and try it out.")
 alerts.add_typer(routes, name="routes")
 alerts.command("simulate")(simulate)
+alerts.command("test-receiver")(send_example)
 
 ConfigFile = Annotated[Path, typer.Option("--config.file", "--config", help="A file as alertmanager.yml.")]
 

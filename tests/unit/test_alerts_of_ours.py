@@ -50,9 +50,9 @@ def test_anomaly_says_what_a_person_needs() -> None:
         "entity_type": "model",
     }
     said = firing.annotations
-    assert said["summary"] == "Latency of gpt-4o is high"
-    assert said["observed"] == "4,500 ms in 212 calls"
-    assert said["expected"] == "about 1,000 ms (from 700 ms up to 1,300 ms)"
+    assert said["summary"] == "Latency (p95) of gpt-4o in checkout: 4.5 s instead of about 1 s"
+    assert said["observed"] == "4.5 s in 212 calls"
+    assert said["expected"] == "about 1 s (from 700 ms up to 1.3 s)"
     assert said["since"] == "2026-11-24 09:30:00 UTC"
     assert said["entities"] == "model gpt-4o of openai, application checkout, tenant acme"
     assert said["what_to_do"].startswith("Compare other applications on the same provider")

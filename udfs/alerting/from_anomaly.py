@@ -5,16 +5,17 @@ the same labels, hence is the same alert, which ends by the resolve time-out whe
 telling ends the less severe alert of the same series, whose severity is one of its labels.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from schemas.anomaly import SEVERITY_RANK, Anomaly, Entity, EntityType, Severity
+from schemas.anomaly import SEVERITY_RANK, Anomaly, Entity, EntityType, Moved, Severity
 from schemas.time import from_at_ms, to_at_ms
 from udfs.aggregates import COMBINATION
 from udfs.alerting.advice import advice_on
 from udfs.alerting.alert import Alert
-from udfs.explanation import moved_text, quantity_text
+from udfs.explanation import number_text, quantity_text
 
 ALERTS_OF_OURS: Final = "sentinel_source"
 """The label that tells alerts made here from those of other senders: `anomaly` or `incident`."""
@@ -29,6 +30,29 @@ _TYPE_WORDS: Final = {
     EntityType.APPLICATION: "application",
     EntityType.ENDPOINT: "endpoint",
 }
+
+
+METRIC_WORDS: Final = {
+    "latency_ms": "Latency of a call",
+    "latency_ms_mean": "Mean latency",
+    "latency_ms_p50": "Latency (p50)",
+    "latency_ms_p95": "Latency (p95)",
+    "latency_ms_p99": "Latency (p99)",
+    "ttft_ms": "Time to first token of a call",
+    "ttft_ms_mean": "Mean time to first token",
+    "ttft_ms_p95": "Time to first token (p95)",
+    "error_rate": "Error rate",
+    "calls_per_s": "Calls",
+    "tokens_per_s": "Tokens",
+    "prompt_tokens": "Prompt tokens of a call",
+    "prompt_tokens_mean": "Mean prompt tokens",
+    "completion_tokens": "Completion tokens of a call",
+    "completion_tokens_mean": "Mean completion tokens",
+    "cost_usd": "Cost of a call",
+    "cost_usd_mean": "Mean cost of a call",
+    "cost_usd_per_s": "Cost",
+}
+"""Metrics as people call them."""
 
 
 class AlertLinks(Struct, frozen=True, kw_only=True):
@@ -93,13 +117,13 @@ def labels_of_anomaly(anomaly: Anomaly) -> dict[str, str]:
 def annotations_of_anomaly(anomaly: Anomaly, links: AlertLinks = NO_LINKS) -> dict[str, str]:
     """Return what a person reads of an anomaly; what is not known is left out."""
     annotations = {
-        "summary": anomaly.title or f"{anomaly.metric or 'Behaviour'} of {anomaly.affected_entity.id} is unusual",
+        "summary": summary_of(anomaly),
         "description": anomaly.explanation or anomaly.description,
         "observed": _observed(anomaly),
         "expected": _expected(anomaly),
         "since": instant_text(began_at_ms(anomaly)),
         "entities": entity_text(anomaly.affected_entity),
-        "cause": f"Most of it is {moved_text(anomaly.moved)}" if anomaly.moved else "",
+        "cause": _cause(anomaly.moved),
         "what_to_do": advice_on((anomaly.metric, *anomaly.contributors), anomaly.direction),
         "runbook_url": links.runbook.replace("{id}", anomaly.anomaly_id),
         "link": links.anomaly.replace("{id}", anomaly.anomaly_id),
@@ -116,6 +140,37 @@ def alert_name(metric: str) -> str:
     return f"Llm{'Behaviour' if metric in ('', COMBINATION) else name}Anomaly"
 
 
+def summary_of(anomaly: Anomaly) -> str:
+    """Return one line: what of whom is how much, instead of how much."""
+    observed, expected = anomaly.observed, anomaly.expected.value
+    words = METRIC_WORDS.get(anomaly.metric)
+    if words is None or observed is None or expected is None:
+        return anomaly.title or f"{anomaly.metric or 'Behaviour'} of {anomaly.affected_entity.id} is unusual"
+    compared = f"{readable(observed, anomaly.unit)} instead of about {readable(expected, anomaly.unit)}"
+    return f"{words} of {short_entity_text(anomaly.affected_entity)}: {compared}"
+
+
+def readable(value: float, unit: str) -> str:
+    """Return a value with its unit as people say it: long times in seconds, minutes or hours."""
+    if unit == "ms" and abs(value) >= 1_000.0:  # noqa: PLR2004 a second
+        for size, name, end in ((1_000.0, "s", 120.0), (60_000.0, "min", 120.0), (3_600_000.0, "h", float("inf"))):
+            if abs(value) < size * end:
+                return f"{number_text(value / size)} {name}"
+    return quantity_text(value, unit)
+
+
+def short_entity_text(entity: Entity) -> str:
+    """Return an entity in a few words: `gpt-4o in checkout`."""
+    place = f" in {entity.application_id}" if entity.application_id else ""
+    if entity.type is EntityType.MODEL:
+        return f"{entity.model or entity.name}{place}"
+    if entity.type is EntityType.USER:
+        return f"user {entity.user_id or entity.name}{place}"
+    if entity.type is EntityType.PROVIDER:
+        return f"{entity.provider or entity.name} over all tenants"
+    return entity.provider or entity.application_id or entity.name or entity.id
+
+
 def began_at_ms(anomaly: Anomaly) -> int:
     """Return when what was observed began: the start of its window, or the call itself."""
     return to_at_ms(anomaly.context.window_start or anomaly.timestamp)
@@ -129,7 +184,15 @@ def instant_text(at_ms: int) -> str:
 def entity_text(entity: Entity) -> str:
     """Return an entity in words: `model gpt-4o of openai, application checkout, tenant acme`."""
     word = _TYPE_WORDS[entity.type]
-    name = entity.name or entity.model or entity.user_id or entity.id
+    own = {
+        EntityType.MODEL: entity.model,
+        EntityType.USER: entity.user_id,
+        EntityType.TENANT_PROVIDER: entity.provider,
+        EntityType.PROVIDER: entity.provider,
+        EntityType.APPLICATION: entity.application_id,
+        EntityType.ENDPOINT: entity.name,
+    }
+    name = own[entity.type] or entity.name or entity.id
     parts = [f"{word} {name}"]
     if entity.type in (EntityType.MODEL, EntityType.ENDPOINT) and entity.provider:
         parts[0] += f" of {entity.provider}"
@@ -140,18 +203,24 @@ def entity_text(entity: Entity) -> str:
     return ", ".join(parts)
 
 
+def _cause(moved: Sequence[Moved]) -> str:
+    if not moved:
+        return ""
+    return f"moved most by {', '.join(f'{each.dimension} {each.value} ({each.share:.0%})' for each in moved)}"
+
+
 def _observed(anomaly: Anomaly) -> str:
     if anomaly.observed is None:
         return ""
-    text = quantity_text(anomaly.observed, anomaly.unit)
+    text = readable(anomaly.observed, anomaly.unit)
     return f"{text} in {anomaly.volume} calls" if anomaly.volume > 1 else text
 
 
 def _expected(anomaly: Anomaly) -> str:
     expected = anomaly.expected
-    middle = "" if expected.value is None else f"about {quantity_text(expected.value, anomaly.unit)}"
+    middle = "" if expected.value is None else f"about {readable(expected.value, anomaly.unit)}"
     ends = [
-        f"{word} {quantity_text(end, anomaly.unit)}"
+        f"{word} {readable(end, anomaly.unit)}"
         for word, end in (("from", expected.low), ("up to", expected.high))
         if end is not None
     ]

@@ -4,6 +4,7 @@ The labels come from what never changes about an incident, its id and its scope,
 changes, the alert of the former severity ends and says so.
 """
 
+import re
 from typing import Final
 from urllib.parse import unquote
 
@@ -17,12 +18,13 @@ from udfs.alerting.from_anomaly import (
     NO_LINKS,
     AlertLinks,
     continued,
-    entity_text,
     instant_text,
+    short_entity_text,
 )
 
 ALERT_NAME: Final = "LlmIncident"
 _ENTITIES_TOLD = 5
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
 def alerts_of_incident(incident: Incident, now_ms: int, links: AlertLinks = NO_LINKS) -> tuple[Alert, ...]:
@@ -85,15 +87,15 @@ def annotations_of_incident(incident: Incident, links: AlertLinks = NO_LINKS) ->
     """Return what a person reads of an incident; what is not known is left out."""
     annotations = {
         "summary": incident.title,
-        "description": incident.description,
+        "description": _with_instants(incident.description),
         "observed": (
-            f"severity score {incident.severity_score:.0f} of 100, {incident.anomaly_count} "
-            f"{'anomaly' if incident.anomaly_count == 1 else 'anomalies'} in {', '.join(incident.metrics[:3])}"
+            f"{incident.anomaly_count} {'anomaly' if incident.anomaly_count == 1 else 'anomalies'} in "
+            f"{', '.join(incident.metrics[:3])}; severity {incident.severity_score:.0f} of 100"
         ),
-        "expected": "no related anomalies of several detectors, metrics or entities at once",
+        "expected": "no anomalies that belong together",
         "since": instant_text(to_at_ms(incident.opened_at)),
         "entities": entities_text(incident.entities, incident.contributors),
-        "cause": incident.probable_cause,
+        "cause": _with_instants(incident.probable_cause),
         "what_to_do": advice_on(incident.metrics),
         "runbook_url": links.runbook.replace("{id}", incident.incident_id),
         "link": links.incident.replace("{id}", incident.incident_id),
@@ -104,11 +106,16 @@ def annotations_of_incident(incident: Incident, links: AlertLinks = NO_LINKS) ->
     return {name: value for name, value in annotations.items() if value}
 
 
+def _with_instants(text: str) -> str:
+    """Return a text with its RFC 3339 instants as people read them."""
+    return _INSTANT.sub(r"\1 \2 UTC", text)
+
+
 def entities_text(entities: tuple[Entity, ...], shares: dict[str, float]) -> str:
     """Return who takes part, with the share of the evidence, strongest first, at most five by name."""
     ranked = sorted(entities, key=lambda each: (-shares.get(each.id, 0.0), each.id))
     named = [
-        f"{entity_text(each)} ({shares[each.id]:.0%})" if each.id in shares else entity_text(each)
+        f"{short_entity_text(each)} ({shares[each.id]:.0%})" if each.id in shares else short_entity_text(each)
         for each in ranked[:_ENTITIES_TOLD]
     ]
     rest = len(ranked) - len(named)

@@ -1,0 +1,206 @@
+"""Channels: all ways to all receivers of one configuration, each with its pace, its breaker and its connections."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from jobs.dispatch.channels.credentials import CredentialError, Revealing
+from jobs.dispatch.channels.guard import Network
+from jobs.dispatch.channels.http_client import HttpClient
+from jobs.dispatch.channels.http_sending import SLACK_LOST, exchanged
+from jobs.dispatch.channels.local_sending import commanded, logged
+from jobs.dispatch.channels.smtp_sending import mailed
+from udfs.alerting.breaker import Breaker, begun, ended
+from udfs.alerting.messages.context import MessageContext, MessageError
+from udfs.alerting.messages.mail import mail_of
+from udfs.alerting.messages.requests import requests_of
+from udfs.alerting.messages.slack import reference_of
+from udfs.alerting.notification import Notification
+from udfs.alerting.outcome import FailureReason, Outcome, Refused, Retry, Sent
+from udfs.alerting.receivers.email import EmailConfig
+from udfs.alerting.receivers.http import HttpConfig
+from udfs.alerting.receivers.local import CommandConfig, LogConfig
+from udfs.alerting.receivers.receiver import Channel, Receiver
+from udfs.alerting.receivers.slack import SlackConfig
+from udfs.alerting.token_bucket import PACE_BY_KIND, TokenBucket, taken
+from udfs.templates.problem import TemplateError
+from udfs.templates.template_set import TemplateSet
+
+_REMEMBERED: Final = 10_000
+"""Groups whose last message a channel remembers, and mails with recipients that are still to come."""
+_UNKNOWN: Final = Refused(reason=FailureReason.CLIENT_ERROR, detail="the configuration has no such channel any more")
+_GONE: Final = Refused(
+    reason=FailureReason.CLIENT_ERROR,
+    detail="the receiver answered 410 before: the channel is off until the configuration is read again",
+    disables=True,
+)
+
+
+class Channels:
+    """Sends notifications; made anew with every configuration."""
+
+    def __init__(
+        self, receivers: Iterable[Receiver], templates: TemplateSet, folder: Path, allowed: Sequence[Network] = ()
+    ) -> None:
+        """Take the receivers; `folder` is the configuration's, `allowed` are internal networks that may be reached."""
+        self._templates = templates
+        self._ways = {
+            (receiver.name, channel.key): _Way(channel, folder, allowed)
+            for receiver in receivers
+            for channel in receiver.channels
+        }
+
+    async def send(self, notification: Notification, now_ms: int, deadline_s: float, previous: str = "") -> Outcome:
+        """Make one try that lasts `deadline_s` at most; never raises for what a receiver or its configuration does.
+
+        `previous` is the reference of the last message about the same group, if the caller knows one; otherwise the
+        one that this process remembers is taken.
+        """
+        way = self._ways.get((notification.receiver, notification.channel))
+        if way is None:
+            return _UNKNOWN
+        return await way.send(notification, self._templates, now_ms, deadline_s, previous)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for way in self._ways.values():
+            if way.client is not None:
+                await way.client.close()
+
+
+class _State(Struct):
+    breaker: Breaker = Breaker()
+    bucket: TokenBucket = TokenBucket()
+    is_off: bool = False
+
+
+class _Way:
+    """One channel of one receiver."""
+
+    def __init__(self, channel: Channel, folder: Path, allowed: Sequence[Network]) -> None:
+        self.channel = channel
+        self.client: HttpClient | None = None
+        if not isinstance(channel.config, EmailConfig | LogConfig | CommandConfig):
+            self.client = HttpClient(channel.config.http_config or HttpConfig(), folder, allowed)
+        self._folder = folder
+        self._state = _State()
+        self._references: OrderedDict[str, str] = OrderedDict()
+        self._reached: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    async def send(
+        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, previous: str
+    ) -> Outcome:
+        if self._state.is_off:
+            return _GONE
+        if not self.channel.is_sent:
+            detail = f"{self.channel.kind} is not supported; send to it through a webhook"
+            return Refused(reason=FailureReason.CLIENT_ERROR, detail=detail)
+        if self._state.breaker.is_open(now_ms):
+            pause_ms = max(1_000, self._state.breaker.open_until_ms - now_ms)
+            detail = "not tried: this channel failed several times in a row and is left alone for a while"
+            return Retry(reason=FailureReason.SERVER_ERROR, detail=detail, retry_after_ms=pause_ms)
+        wait_ms = self._pace(now_ms, deadline_s)
+        if wait_ms < 0:
+            detail = "not tried: more messages wait than this channel takes in time"
+            return Retry(reason=FailureReason.RATE_LIMITED, detail=detail, retry_after_ms=-wait_ms)
+        if wait_ms:
+            await asyncio.sleep(wait_ms / 1_000)
+        return await self._tried(notification, templates, now_ms + wait_ms, deadline_s - wait_ms / 1_000, previous)
+
+    def _pace(self, now_ms: int, deadline_s: float) -> int:
+        """Return how long to wait for one's turn; negative if that is too long."""
+        pace = PACE_BY_KIND.get(self.channel.kind)
+        if pace is None:
+            return 0
+        bucket, wait_ms = taken(self._state.bucket, pace, now_ms)
+        if wait_ms > deadline_s * 500:
+            return -wait_ms
+        self._state.bucket = bucket
+        return wait_ms
+
+    async def _tried(
+        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, previous: str
+    ) -> Outcome:
+        revealing = Revealing(self._folder)
+        group = notification.group_key
+        known = previous or self._references.get(group, "")
+        context = MessageContext(notification, templates, revealing, now_ms, known)
+        limit_s = getattr(self.channel.config, "timeout", 0) / 1_000
+        timeout_s = min(deadline_s, limit_s) if limit_s else deadline_s
+        self._state.breaker = begun(self._state.breaker, now_ms)
+        outcome: Outcome = Retry(reason=FailureReason.CONTEXT_CANCELED, detail="dispatch stopped meanwhile")
+        try:
+            async with asyncio.timeout(timeout_s):
+                outcome = await self._sent(context, revealing, timeout_s)
+        except TimeoutError:
+            detail = f"no answer within {timeout_s:g} s"
+            outcome = Retry(reason=FailureReason.CONTEXT_DEADLINE_EXCEEDED, detail=detail)
+        except TemplateError as error:
+            outcome = Refused(reason=FailureReason.CLIENT_ERROR, detail=revealing.scrubbed(str(error)))
+        except CredentialError as error:
+            outcome = Retry(reason=FailureReason.OTHER, detail=str(error))
+        except MessageError as error:
+            outcome = Refused(reason=FailureReason.CLIENT_ERROR, detail=revealing.scrubbed(str(error)))
+        finally:
+            self._state.breaker = ended(self._state.breaker, outcome, now_ms)
+        if isinstance(outcome, Refused) and outcome.disables:
+            self._state.is_off = True
+        if isinstance(outcome, Sent):
+            self._remember(group, outcome.reference if notification.firing else "")
+        return outcome
+
+    async def _sent(self, context: MessageContext, revealing: Revealing, timeout_s: float) -> Outcome:
+        config = self.channel.config
+        if isinstance(config, LogConfig):
+            return logged(config, context)
+        if isinstance(config, CommandConfig):
+            return await commanded(config, context, timeout_s)
+        if isinstance(config, EmailConfig):
+            return await self._mailed(config, context, revealing, timeout_s)
+        if self.client is None:
+            return _UNKNOWN
+        outcome: Outcome = Sent()
+        for request in requests_of(config, context):
+            outcome, answer = await exchanged(self.client, request, revealing, timeout_s, context.now_ms, config)
+            if isinstance(config, SlackConfig) and context.previous and _is_lost(outcome):
+                # The message to change is no more: say it anew.
+                context.previous = ""
+                (anew,) = requests_of(config, context)
+                outcome, answer = await exchanged(self.client, anew, revealing, timeout_s, context.now_ms, config)
+            if not isinstance(outcome, Sent):
+                return outcome
+            if isinstance(config, SlackConfig) and answer is not None:
+                keeps_first = config.post_updates_to_thread and not config.update_message
+                outcome = Sent(
+                    reference=reference_of(answer.body, context.previous, keeps_first=keeps_first),
+                    detail=outcome.detail,
+                )
+        return outcome
+
+    async def _mailed(
+        self, config: EmailConfig, context: MessageContext, revealing: Revealing, timeout_s: float
+    ) -> Outcome:
+        identifier = context.notification.notification_id
+        already = self._reached.get(identifier, frozenset())
+        outcome, reached = await mailed(config, mail_of(config, context), already, self._folder, revealing, timeout_s)
+        self._reached.pop(identifier, None)
+        if reached and isinstance(outcome, Retry):
+            self._reached[identifier] = reached
+            while len(self._reached) > _REMEMBERED:
+                self._reached.popitem(last=False)
+        return outcome
+
+    def _remember(self, group: str, reference: str) -> None:
+        self._references.pop(group, None)
+        if reference:
+            self._references[group] = reference
+            while len(self._references) > _REMEMBERED:
+                self._references.popitem(last=False)
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and any(outcome.detail.endswith(error) for error in SLACK_LOST)

@@ -1,0 +1,1 @@
+"""Messages: a notification as the request or mail that a channel sends, within the limits of its receiver."""
