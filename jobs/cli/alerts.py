@@ -9,6 +9,7 @@ import typer
 
 from jobs.cli.alerts_receiver import send_example
 from jobs.cli.alerts_simulate import simulate
+from jobs.dispatch.channels.template_files import template_set
 from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.native_configuration import load
 from jobs.errors import SentinelError
@@ -36,6 +37,7 @@ def check_config(files: Annotated[list[Path], typer.Argument(help="Files as aler
     for file in files:
         try:
             configuration = load(file)
+            template_set(configuration)
         except SentinelError as error:
             print(f"Checking '{file}'  FAILED: {error}")
             wrong += 1

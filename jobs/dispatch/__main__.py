@@ -5,6 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from jobs.dispatch.channels.guard import networks_of
 from jobs.dispatch.logs import JsonLines, set_up
 from jobs.dispatch.options import Options
 from jobs.dispatch.process import DispatchProcess
@@ -29,6 +30,7 @@ def main(arguments: list[str]) -> None:
             bootstrap_servers=told.bootstrap_servers,
             silence_ms=_duration(told.silence, "--silence"),
             classic_names=not told.any_label_names,
+            allowed_networks=networks(told.allow_network, "--allow-network"),
             links=AlertLinks(anomaly=told.anomaly_link, incident=told.incident_link, runbook=told.runbook_link),
         )
     )
@@ -51,6 +53,15 @@ def address(text: str, option: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what an empty host means
 
 
+def networks(texts: list[str], option: str) -> tuple[str, ...]:
+    """Return networks as they are written, once it is sure that they are some."""
+    try:
+        networks_of(texts)
+    except ValueError as error:
+        raise SentinelError(f"{option}: {error}.") from None
+    return tuple(texts)
+
+
 def _duration(text: str, option: str) -> int:
     try:
         return duration_of(text)
@@ -69,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--external-url", default="", help="how people reach it, for links in messages")
     add("--silence", default="10m", help="alert when no summaries have come for that long; 0s is never")
     add("--any-label-names", action="store_true", help="accept labels of any name, as Alertmanager does since 0.27")
+    add(
+        "--allow-network", action="append", default=[], help="an internal network that channels may reach (10.1.0.0/16)"
+    )
     add("--anomaly-link", default="", help="where people find an anomaly, {id} stands for its id")
     add("--incident-link", default="", help="where people find an incident, likewise")
     add("--runbook-link", default="", help="where people find what to do, likewise")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from jobs.dispatch.__main__ import address, run
+from jobs.dispatch.__main__ import address, networks, run
 from jobs.dispatch.logs import JsonLines, Logfmt, set_up
 from jobs.dispatch.options import Options
 from jobs.errors import SentinelError
@@ -84,6 +84,7 @@ def main(arguments: list[str]) -> None:
             external_url=external_url,
             route_prefix=f"/{prefix.strip('/')}" if prefix.strip("/") else "",
             retention_ms=retention_ms,
+            allowed_networks=networks(told["sentinel.allow-network"], "--sentinel.allow-network"),
             classic_names="utf8-strict-mode" not in told["enable-feature"],
         )
     )
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log.level", default="info", choices=("debug", "info", "warn", "error"))
     add("--log.format", default="logfmt", choices=("logfmt", "json"))
     add("--enable-feature", default="", help="utf8-strict-mode accepts labels of any name")
+    add("--sentinel.allow-network", action="append", default=[], help="an internal network that channels may reach")
     add("--version", action="version", version="alertmanager, version 0.25.0 (LLM-Sentinel dispatch)")
     for name in (*_DUTIES_OF_THE_STORE, *_WITHOUT_MEANING):
         add(f"--{name}", default=[], action="append", help=argparse.SUPPRESS)

@@ -50,7 +50,7 @@ class Leading:
         self._metrics = metrics
         self._external_url = external_url
         self._reconfigured = reconfigured
-        self._sending = Sending(configuration)
+        self._sending = Sending(configuration, options)
         self._retired: list[Sending] = []
         settings = replace(configuration.settings, external_url=external_url)
         core = Core(
@@ -136,7 +136,7 @@ class Leading:
         """Go on under another configuration; tries under way end under the old one."""
         core = self.engine.core
         settings = replace(configuration.settings, external_url=self._external_url)
-        sending = Sending(configuration)
+        sending = Sending(configuration, self._options)
         self._retired.append(self._sending)
         self._sending = sending
         definitions = configuration.definitions

@@ -31,5 +31,7 @@ class Options(Struct, frozen=True, kw_only=True):
     classic_names: bool = True
     """Whether names of labels are ASCII identifiers, as before Alertmanager 0.27, or any text."""
     links: AlertLinks = NO_LINKS
+    allowed_networks: tuple[str, ...] = ()
+    """Internal networks that every channel may reach; more stand in the configuration, by channel or for all."""
     drain_s: float = 10.0
     """How long a stop waits for tries that are under way."""

@@ -13,7 +13,7 @@ from udfs.alerting.outcome import FailureReason, Refused, Retry
 class RetryPolicy(Struct, frozen=True, kw_only=True):
     """How often and for how long a notification is tried; the defaults last about as long as a night."""
 
-    first_pause_ms: int = 1_000
+    first_pause_ms: int = 500
     longest_pause_ms: int = 600_000
     tries: int = 60
     """With the last of them the notification goes to the dead letters."""
