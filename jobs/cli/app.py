@@ -21,7 +21,7 @@ class CommandEntry(NamedTuple):
 
 # A new command is a line here and a function with typer's annotations; its module is imported when it is called.
 COMMANDS: Final = (
-    CommandEntry("up", "jobs.cli.stack:up", "Start Kafka, Flink, the detection job and ingestion here."),
+    CommandEntry("up", "jobs.cli.stack:up", "Start Kafka, Flink, detection, ingestion and alert dispatch here."),
     CommandEntry("down", "jobs.cli.stack:down", "Stop what `up` started; data and checkpoints stay."),
     CommandEntry("status", "jobs.cli.stack:status", "Show the stack's processes and jobs, and where their logs are."),
     CommandEntry("logs", "jobs.cli.stack:logs", "Show the end of a process's log."),

@@ -13,7 +13,7 @@ from jobs.stack.layout import default_home
 from jobs.stack.log_lines import readable
 from jobs.stack.metrics import read_metrics
 from jobs.stack.ports import LOOPBACK
-from jobs.stack.services import INGESTION
+from jobs.stack.services import DISPATCH, DISPATCH_CONFIG, INGESTION
 from jobs.stack.stack import Stack
 
 Home = Annotated[
@@ -33,19 +33,28 @@ def up(
     ] = True,
     kafka_port: Annotated[int | None, typer.Option(help="Kafka's port; by default 9092 or a free one.")] = None,
     rest_port: Annotated[int | None, typer.Option(help="Flink's web port; by default 8081 or a free one.")] = None,
+    dispatch_config: Annotated[
+        Path, typer.Option(help="An alertmanager.yml for alert dispatch.", exists=True, dir_okay=False)
+    ] = DISPATCH_CONFIG,
 ) -> None:
-    """Start Kafka, Flink, the detection job and ingestion on this machine; what runs already is left alone."""
+    """Start Kafka, Flink, detection, ingestion and alert dispatch on this machine; what runs is left alone."""
     began = time.monotonic()
     stack = Stack(home)
-    stack.up(taskmanagers=taskmanagers, job=job, resume=resume, kafka_port=kafka_port, rest_port=rest_port)
+    stack.up(
+        taskmanagers=taskmanagers,
+        job=job,
+        resume=resume,
+        kafka_port=kafka_port,
+        rest_port=rest_port,
+        dispatch_config=dispatch_config,
+    )
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Up after {time.monotonic() - began:.1f} s.")
     console.print(f"Kafka  {stack.bootstrap_servers}")
     console.print(f"Flink  {stack.rest_url}")
     if job:
-        console.print(
-            f"OTLP   http://{LOOPBACK}:{stack.ports.ingestion_http}, gRPC {LOOPBACK}:{stack.ports.ingestion_grpc}"
-        )
+        console.print(_ways_in(stack))
+        console.print(f"Alerts http://{LOOPBACK}:{stack.ports.dispatch} (amtool --alertmanager.url=...)")
     console.print(f"Logs   {stack.layout.logs}")
 
 
@@ -76,9 +85,9 @@ def status(home: Home) -> None:
     console.print(table)
     console.print(f"\nKafka  {stack.bootstrap_servers}\nFlink  {stack.rest_url}")
     if any(each.name == INGESTION.name and each.alive for each in processes):
-        console.print(
-            f"OTLP   http://{LOOPBACK}:{stack.ports.ingestion_http}, gRPC {LOOPBACK}:{stack.ports.ingestion_grpc}"
-        )
+        console.print(_ways_in(stack))
+    if any(each.name == DISPATCH.name and each.alive for each in processes):
+        console.print(f"Alerts http://{LOOPBACK}:{stack.ports.dispatch}")
     dead = [each for each in processes if not each.alive]
     if any(each.name == "jobmanager" and each.alive for each in processes):
         for job in stack.jobs():

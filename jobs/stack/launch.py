@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from pathlib import Path
 from typing import Final
 
 from jobs.errors import SentinelError
@@ -11,14 +12,14 @@ from jobs.stack.flink_settings import Settings, read_settings, stack_settings
 from jobs.stack.layout import VENV, Layout, numba_cache
 from jobs.stack.ports import demanded_port, free_port, is_listening
 from jobs.stack.processes import start
-from jobs.stack.services import INGESTION, SERVICES
+from jobs.stack.services import DISPATCH, INGESTION, SERVICES
 from jobs.stack.state import Ports, StackRecord
 from jobs.stack.waiting import wait_until
 from jobs.topics import TOPICS
 
 CLUSTER_S: Final = 90.0
 SERVICE_S: Final = 60.0
-_USUAL: Final = Ports(kafka=9092, kafka_controller=9093, flink_rest=8081, flink_rpc=6123)
+_USUAL: Final = Ports(kafka=9092, kafka_controller=9094, flink_rest=8081, flink_rpc=6123)
 
 
 def taskmanager_name(number: int) -> str:
@@ -85,12 +86,12 @@ def launch_taskmanager(layout: Layout, record: StackRecord, number: int) -> None
     _wait_for_registration(layout, record, {_start_taskmanager(layout, record, number)}, 1)
 
 
-def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str) -> None:
-    """Start the plain Python processes that do not run, and wait until ingestion listens."""
+def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str, dispatch_config: Path) -> None:
+    """Start the plain Python processes that do not run, and wait until they listen."""
     alive = record.alive()
     for service in SERVICES:
         if service.name not in alive:
-            argv = service.argv(bootstrap_servers, layout, record.required().ports)
+            argv = service.argv(bootstrap_servers, layout, record.required().ports, dispatch_config)
             record.add(start(service.name, argv, log=layout.log_of(service.name), env=environment(layout)))
     ports = record.required().ports
     wait_until(
@@ -98,6 +99,12 @@ def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str)
         "ingestion to listen",
         deadline_s=SERVICE_S,
         watched=[record.process(INGESTION.name)],
+    )
+    wait_until(
+        lambda: is_listening(ports.dispatch),
+        "dispatch to listen",
+        deadline_s=SERVICE_S,
+        watched=[record.process(DISPATCH.name)],
     )
 
 
@@ -137,6 +144,7 @@ def _choose_ports(usual: Ports, kafka_port: int | None, rest_port: int | None) -
     taken |= {rpc}
     http = free_port(usual.ingestion_http, taken)
     grpc = free_port(usual.ingestion_grpc, taken | {http})
+    dispatch = free_port(usual.dispatch, taken | {http, grpc})
     return Ports(
         kafka=kafka,
         kafka_controller=controller,
@@ -144,6 +152,7 @@ def _choose_ports(usual: Ports, kafka_port: int | None, rest_port: int | None) -
         flink_rpc=rpc,
         ingestion_http=http,
         ingestion_grpc=grpc,
+        dispatch=dispatch,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import asdict
 
-from jobs.stack.layout import PYTHON, Layout
+from jobs.stack.layout import PROJECT, PYTHON, Layout
 from jobs.stack.ports import LOOPBACK
 from jobs.stack.state import Ports
 
@@ -16,16 +16,16 @@ from jobs.stack.state import Ports
 class Service:
     """A plain Python process, started after Kafka as `python -m module --bootstrap-servers ...`.
 
-    Arguments may name the stack's `{home}` and its ports, such as `{ingestion_http}`.
+    Arguments may name the stack's `{home}`, its ports, such as `{ingestion_http}`, and `{dispatch_config}`.
     """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
 
-    def argv(self, bootstrap_servers: str, layout: Layout, ports: Ports) -> list[str]:
+    def argv(self, bootstrap_servers: str, layout: Layout, ports: Ports, dispatch_config: Path) -> list[str]:
         """Return the command that starts it."""
-        places = {"home": str(layout.home), **asdict(ports)}
+        places = {"home": str(layout.home), "dispatch_config": str(dispatch_config), **asdict(ports)}
         arguments = [argument.format_map(places) for argument in self.arguments]
         return [str(PYTHON), "-m", self.module, "--bootstrap-servers", bootstrap_servers, *arguments]
 
@@ -40,8 +40,19 @@ INGESTION: Final = Service(
     ),
 )
 
+DISPATCH: Final = Service(
+    "dispatch",
+    "jobs.dispatch",
+    (
+        *("--config", "{dispatch_config}"),
+        *("--store", "{home}/dispatch"),
+        *("--listen", f"{LOOPBACK}:{{dispatch}}"),
+    ),
+)
+DISPATCH_CONFIG: Final = PROJECT / "jobs" / "dispatch" / "default.yml"
+
 # In the order of starting.
-SERVICES: Final[tuple[Service, ...]] = (INGESTION,)
+SERVICES: Final[tuple[Service, ...]] = (INGESTION, DISPATCH)
 
 DETECTION_MODULE: Final = "jobs.detection"
 # The name the job gives itself; `up` starts none while one of this name is there.

@@ -26,7 +26,13 @@ from jobs.stack.launch import (
 from jobs.stack.layout import Layout, default_home
 from jobs.stack.ports import LOOPBACK
 from jobs.stack.processes import is_alive, kill, stop
-from jobs.stack.services import DETECTION_JOB, DETECTION_MODULE, detection_arguments, newest_checkpoint
+from jobs.stack.services import (
+    DETECTION_JOB,
+    DETECTION_MODULE,
+    DISPATCH_CONFIG,
+    detection_arguments,
+    newest_checkpoint,
+)
 from jobs.stack.state import Ports, StackRecord
 from jobs.stack.waiting import wait_until
 
@@ -100,6 +106,7 @@ class Stack:
         kafka_port: int | None = None,
         rest_port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        dispatch_config: Path = DISPATCH_CONFIG,
     ) -> None:
         """Start what does not run yet and return when all of it answers.
 
@@ -110,6 +117,7 @@ class Stack:
             kafka_port: Kafka's port; by default the usual one, or a free one when that is taken.
             rest_port: the port of Flink's REST interface and web pages; likewise.
             settings: Flink settings that win over the configuration file, when nothing runs yet.
+            dispatch_config: the configuration of dispatch, unless it runs already.
 
         Raises:
             SentinelError: when something is missing, a demanded port is taken, or a process ends; what this call had
@@ -128,7 +136,7 @@ class Stack:
                 )
                 launch_kafka_and_flink(self.layout, self._record, taskmanagers)
                 if job:
-                    launch_services(self.layout, self._record, self.bootstrap_servers)
+                    launch_services(self.layout, self._record, self.bootstrap_servers, dispatch_config.absolute())
             except BaseException:
                 self._stop({each.name for each in self._record.processes()} - before)
                 raise

@@ -19,6 +19,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     flink_rpc: int
     ingestion_http: int = 4318
     ingestion_grpc: int = 4317
+    dispatch: int = 9093
 
 
 class StackState(msgspec.Struct, frozen=True, kw_only=True):
