@@ -44,6 +44,10 @@ class DispatchRun:
             self._argv = [sys.executable, "-m", module, *arguments]
         self.process: subprocess.Popen[bytes] | None = None
 
+    def limit_files_to(self, size: int) -> None:
+        """Let no file of the process grow beyond a number of bytes, as on a disk that is full."""
+        self._argv = ["prlimit", f"--fsize={size}", *self._argv]
+
     def start(self, *, wait: bool = True) -> "DispatchRun":
         """Start, and return when it is ready."""
         before = self.log.stat().st_size if self.log.exists() else 0
@@ -111,7 +115,7 @@ class DispatchRun:
             return False
 
     def _until(self, condition: Any, what: str) -> None:
-        give_up_at = time.monotonic() + 90
+        give_up_at = time.monotonic() + 200
         while not condition():
             assert self.process is not None
             if self.process.poll() is not None or time.monotonic() > give_up_at:

@@ -60,6 +60,10 @@ def dead_letters_of(stack: Stack, payload: bytes) -> list[dict[str, Any]]:
     return [letter for letter in letters if letter["payload_base64"] == wanted]
 
 
+def configure(stack: Stack, text: bytes | None) -> None:
+    write_records(stack.bootstrap_servers, CONFIG.name, {CONFIGURATION_KEY.encode(): text})
+
+
 def told_of(label: str, value: str) -> Callable[[Receiver], bool]:
     return lambda all_: any(alert["labels"].get(label) == value for told in all_.told for alert in told.body["alerts"])
 
@@ -123,16 +127,15 @@ def test_configuration_comes_over_kafka_and_a_bad_one_does_not(
     kafka = ("--bootstrap-servers", stack.bootstrap_servers, "--silence", "0s")
     dispatch = DispatchRun(tmp_path, CONFIGURATION.format(url=receiver.url), *kafka).start()
     try:
-        write = lambda text: write_records(stack.bootstrap_servers, CONFIG.name, {CONFIGURATION_KEY.encode(): text})  # noqa: E731
-        write(CONFIGURATION.format(url=receiver.url).replace("team", "night").encode())
+        configure(stack, CONFIGURATION.format(url=receiver.url).replace("team", "night").encode())
         wait_until(
             lambda: [each["name"] for each in dispatch.get("/api/v2/receivers")] == ["night"],
             "the configuration",
             deadline_s=60,
         )
-        write(b"route: {}")
+        configure(stack, b"route: {}")
         dispatch.wait_until_said("The configuration stays as it was: sentinel.config, line 1")
         assert [each["name"] for each in dispatch.get("/api/v2/receivers")] == ["night"]
-        write(None)
+        configure(stack, None)
     finally:
         dispatch.kill()

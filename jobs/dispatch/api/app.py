@@ -122,6 +122,8 @@ class _Interface:
             engine = self._process.engine
             if engine is None:
                 return await self._forwarded(request)
+            if engine.store_refuses and request.method != "GET":
+                return _unavailable(engine.store_refuses)
             try:
                 return await handler(engine, request)
             except StoreUnavailableError as error:
