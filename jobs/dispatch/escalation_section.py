@@ -25,6 +25,7 @@ from udfs.alerting.maintenance import check_window
 from udfs.alerting.matcher import Matcher, all_match, in_order
 from udfs.alerting.matcher_text import matchers_of
 from udfs.alerting.on_call_schedule import OnCallSchedule, check_schedule, people_of
+from udfs.alerting.throttle import Throttles, check_rate
 
 
 def escalation_of(
@@ -79,6 +80,25 @@ def maintenance_of(node: Node, tree: TreeSection, tenant_id: str) -> list[Mainte
         own = replace(window, name=own_name(tenant_id, window.name))
         found.append(Maintenance(window=own, matchers=in_order((*matchers, *of_tenant(tenant_id)))))
     return found
+
+
+def throttles_of(
+    node: Node, tree: TreeSection, tenant_id: str, receivers: Collection[str], others: Throttles
+) -> Throttles:
+    """Return the throttles of other trees and of this one, by their names in the whole; raises NodeError."""
+    at = node.at(("throttles",))
+    for name, rate in tree.throttles.receivers.items():
+        _known(at.at(("receivers", name)), "receiver", name, receivers)
+        _checked(at.at(("receivers", name)), check_rate, rate)
+    each_tenant = tree.throttles.each_tenant
+    if each_tenant is not None:
+        _checked(at.at(("each_tenant",)), check_rate, each_tenant)
+    own = {own_name(tenant_id, name): rate for name, rate in tree.throttles.receivers.items()}
+    return Throttles(
+        receivers={**others.receivers, **own},
+        tenants={**others.tenants, tenant_id: each_tenant} if tenant_id and each_tenant else others.tenants,
+        each_tenant=others.each_tenant if tenant_id else each_tenant,
+    )
 
 
 def _check_people(node: Node, tree: TreeSection, receivers: Collection[str]) -> None:

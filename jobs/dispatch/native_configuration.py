@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from jobs.dispatch import configuration as alertmanager
 from jobs.dispatch.configuration import Configuration, ConfigurationError
 from jobs.dispatch.definition_section import definitions_of, routes_of
-from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of
+from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of, throttles_of
 from jobs.dispatch.native_sections import NativeSection, TreeSection
 from jobs.dispatch.tenant_tree import of_no_tenant, of_tenant, with_trees
 from jobs.dispatch.yaml_node import Node, NodeError, document, path_of
@@ -20,6 +20,7 @@ from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
 from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
+from udfs.alerting.throttle import Throttles
 
 _PLACE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<field>[^`]*)`$")
@@ -59,12 +60,14 @@ def _whole(root: Node, folder: Path) -> Configuration:
     escalation = EscalationSettings()
     calendar: list[Maintenance] = []
     definitions: list[AlertDefinition] = []
+    throttles = Throttles()
     for tenant_id, (node, tree) in trees.items():
         about = of_tenant(tenant_id) if tenant_id else of_no_tenant(section.tenants)
         escalation = joined(escalation, escalation_of(node, tree, about, tenant_id, routes[tenant_id].receivers))
         calendar += maintenance_of(node, tree, tenant_id)
+        throttles = throttles_of(node, tree, tenant_id, routes[tenant_id].receivers, throttles)
         definitions += definitions_of(node, tree, tenant_id, routes[tenant_id].receivers)
-    settings = replace(whole.settings, escalation=escalation, maintenance=tuple(calendar))
+    settings = replace(whole.settings, escalation=escalation, maintenance=tuple(calendar), throttles=throttles)
     route = settings.route
     route = replace(route, routes=(*routes_of(tuple(definitions), route), *route.routes))
     return replace(whole, settings=replace(settings, route=route), definitions=tuple(definitions))

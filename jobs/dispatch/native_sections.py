@@ -9,6 +9,7 @@ from schemas.json_schema import schema_of
 from udfs.alerting.escalation_chain import Chain, Person
 from udfs.alerting.maintenance import MaintenanceWindow
 from udfs.alerting.on_call_schedule import Name, OnCallSchedule
+from udfs.alerting.throttle import Rate
 
 Matchers = tuple[Annotated[str, Meta(min_length=1)], ...]
 """As in an Alertmanager route, `severity="critical"` or `team=~"a|b"`; an alert has to fulfil all of them."""
@@ -24,6 +25,14 @@ class EscalationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Only groups that are routed to this receiver."""
 
 
+class ThrottleSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many notices may go out; what is held back comes with the group's next turn, and is summed up."""
+
+    receivers: dict[Name, Rate] = {}
+    each_tenant: Rate | None = None
+    """Of all notices about one tenant's alerts; in a tenant's tree, about its own."""
+
+
 class TreeSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that decides about the alerts of one tenant, or of the operators; names hold within it alone."""
 
@@ -35,6 +44,7 @@ class TreeSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     chains: dict[Name, Chain] = {}
     escalations: tuple[EscalationSection, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    throttles: ThrottleSection = ThrottleSection()
     definitions: tuple[AlertDefinition, ...] = ()
     """Alerts of anomalies and summaries that are made here; a tenant's are about its own."""
 

@@ -26,7 +26,7 @@ class DecisionReason(StrEnum):
     OUTSIDE_ACTIVE_INTERVALS = "outside_active_intervals"
     """`refers_to` has the names of the intervals, none of which holds now."""
     THROTTLED = "throttled"
-    """The receiver has had its share for the tenant; `refers_to` is the tenant. What it missed comes with the next."""
+    """The receiver or the tenant has had its share; `refers_to` is the tenant. What it missed comes with the next."""
     DUPLICATE = "duplicate"
     """The channel knows all of it, and its repeat interval has not passed."""
     STILL_SENDING = "still_sending"

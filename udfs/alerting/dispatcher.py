@@ -32,6 +32,7 @@ from udfs.alerting.records import AlertRecord, ClockRecord, GroupRecord, Pending
 from udfs.alerting.route import Route, matching_routes, walk
 from udfs.alerting.settings import Channel, DispatchSettings
 from udfs.alerting.silence import Silence, Silences
+from udfs.alerting.throttle import HeldBack, Throttling, held_back_texts
 
 CLEAN_UP_EVERY_MS = 30_000
 """A group that is empty when this is over is forgotten, and its next alert waits for the group wait again."""
@@ -67,6 +68,7 @@ class Dispatcher:
         self._calendar_at_ms: int = 0
         records = tuple(records)
         self.escalations = Escalations(settings.escalation, records)
+        self.throttling = Throttling(settings.throttles, records)
         self._take_settings(settings)
         self._restore(records, now_ms)
 
@@ -132,6 +134,8 @@ class Dispatcher:
         decisions: list[Decision] = []
         for identifier in sorted(due):
             self._look_at(due[identifier], now_ms, notifications, decisions)
+        for receiver, held in self.throttling.due(now_ms):
+            self._tell_held_back(receiver, held, now_ms, notifications, decisions)
         for name in self.escalations.due(now_ms):
             for group in self._groups_named(name):
                 self._escalate(group, now_ms, notifications, decisions, ends=False)
@@ -173,7 +177,11 @@ class Dispatcher:
 
     def next_wake_at_ms(self) -> int | None:
         """Return when `advance` has something to do next; None is never, unless something comes in."""
-        times = [self.escalations.next_at_ms, self._calendar_at_ms if self._calendar_at_ms < NEVER_MS else None]
+        times = [
+            self.escalations.next_at_ms,
+            self.throttling.next_at_ms,
+            self._calendar_at_ms if self._calendar_at_ms < NEVER_MS else None,
+        ]
         while self._agenda:
             at_ms, identifier = self._agenda[0]
             group = self._groups.get(identifier)
@@ -203,7 +211,10 @@ class Dispatcher:
     def take_changes(self) -> list[Record]:
         """Return the records that have changed since the last call."""
         changed, self._changed = self._changed, {}
-        return [Record(kind, key, self._value(kind, key)) for kind, key in changed] + self.escalations.take_changes()
+        return [Record(kind, key, self._value(kind, key)) for kind, key in changed] + self._other_changes()
+
+    def _other_changes(self) -> list[Record]:
+        return [*self.escalations.take_changes(), *self.throttling.take_changes()]
 
     def records(self) -> list[Record]:
         """Return all records, enough to go on from."""
@@ -213,7 +224,10 @@ class Dispatcher:
         keys += [("log", _log_key(*each)) for each in self.log]
         keys += [("pending", each) for each in self.pending]
         keys += [("silence", each) for each in self.silences.by_id]
-        return [Record(kind, key, self._value(kind, key)) for kind, key in keys] + self.escalations.records()
+        return [Record(kind, key, self._value(kind, key)) for kind, key in keys] + [
+            *self.escalations.records(),
+            *self.throttling.records(),
+        ]
 
     # What is asked about it.
 
@@ -410,6 +424,13 @@ class Dispatcher:
         if before == identifier:
             self._say_once(group, channel, DecisionReason.STILL_SENDING, now_ms, decisions, identifier)
             return
+        tenant_id = told.tenant_id()
+        if not self.throttling.admits(receiver, tenant_id, now_ms):
+            self.throttling.hold(receiver, tenant_id, group.key, now_ms)
+            # Nobody leaves before it has been told: the next look tries again.
+            group.settled = {}
+            self._say_once(group, channel, DecisionReason.THROTTLED, now_ms, decisions, tenant_id)
+            return
         if before is not None:
             decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
             self._no_longer_pending(before)
@@ -562,6 +583,52 @@ class Dispatcher:
             raise KeyError(f"there is no group {group_key} with alerts that fire")
         return found
 
+    def _tell_held_back(
+        self,
+        receiver: str,
+        held: HeldBack,
+        now_ms: int,
+        notifications: list[Notification],
+        decisions: list[Decision],
+    ) -> None:
+        """Tell a receiver how much it was not told."""
+        summary, groups = held_back_texts(held)
+        labels = {"alertname": "NoticesHeldBack", "receiver": receiver, "severity": "warning"}
+        annotations = {"summary": summary, "description": groups}
+        alert = Alert(
+            labels=labels, annotations=annotations, starts_at_ms=held.since_ms, updated_at_ms=now_ms, ends_at_ms=None
+        )
+        for channel in self.settings.receivers.get(receiver, ()):
+            key = f"held back:{labels_text(labels)}"
+            place = key, receiver, channel.name
+            identifier = notification_id(*place, (), (), held.since_ms)
+            pending = Pending(identifier, *place, frozenset(), frozenset(), 0)
+            before = self._under_way.get(place, "")
+            if before:
+                decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+                self._no_longer_pending(before)
+            self.pending[identifier] = pending
+            self._under_way[place] = identifier
+            self._changed["pending", identifier] = None
+            notifications.append(
+                Notification(
+                    notification_id=identifier,
+                    receiver=receiver,
+                    channel=channel.name,
+                    group_key=key,
+                    group_labels=labels,
+                    common_labels=labels,
+                    common_annotations=annotations,
+                    alerts=(alert,),
+                    resolved=(False,),
+                    reason=NotificationReason.HELD_BACK,
+                    created_at_ms=now_ms,
+                    external_url=self.settings.external_url,
+                    supersedes=before,
+                )
+            )
+            decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, NotificationReason.HELD_BACK))
+
     # What became of notices.
 
     def _no_longer_pending(self, identifier: str) -> Pending | None:
@@ -656,6 +723,7 @@ class Dispatcher:
     def _take_settings(self, settings: DispatchSettings) -> None:
         self.settings = settings
         self.escalations.settings = settings.escalation
+        self.throttling.throttles = settings.throttles
         # At the first chance: a window may have opened, or be no more.
         self._calendar_at_ms = 0
         self._routes = tuple(walk(settings.route))
@@ -779,6 +847,11 @@ class Told:
         self._external_url = dispatcher.settings.external_url
         self._shown = shown
         self._contents: dict[bool, _Content] = {}
+
+    def tenant_id(self) -> str:
+        """Return whose all shown alerts are; empty if they are of several, or of nobody."""
+        tenants = {self._alerts[identity].labels.get("tenant_id", "") for identity in self._shown}
+        return tenants.pop() if len(tenants) == 1 else ""
 
     def notification(
         self, identifier: str, receiver: str, channel: Channel, reason: str, supersedes: str

@@ -15,6 +15,8 @@ class NotificationReason(StrEnum):
     REPEAT_INTERVAL_ELAPSED = "repeat_interval_elapsed"
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
+    HELD_BACK = "held_back"
+    """What a throttle has held back is summed up."""
     TEST = "test"
 
 

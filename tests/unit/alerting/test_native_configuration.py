@@ -8,6 +8,7 @@ import pytest
 from jobs.dispatch.native_configuration import load, parse
 from jobs.errors import SentinelError
 from udfs.alerting.route import matching_routes
+from udfs.alerting.throttle import Rate
 
 FILE = Path(__file__).parents[2] / "golden" / "dispatch" / "native.yml"
 TEXT = FILE.read_text()
@@ -70,6 +71,13 @@ def test_alerts_of_definitions_go_to_the_receivers_they_name_and_nowhere_else() 
     assert (theirs.alert_id, theirs.tenant_id) == ("acme.slow", "acme")
 
 
+def test_throttles_are_of_receivers_and_tenants_by_their_names_in_the_whole() -> None:
+    found = load(FILE).settings.throttles
+    assert set(found.receivers) == {"team", "acme/mail"}
+    assert found.each_tenant == Rate(notices=200, per="1h")
+    assert found.tenants == {"acme": Rate(notices=50, per="1h")}
+
+
 def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
     night = load(FILE).settings.escalation.roster.schedules["ops"].layers[1]
     assert night.hours is not None
@@ -98,6 +106,12 @@ def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
         ),
         ("receivers: [pager, bob", "receivers: [page, bob", "config.receivers: there is no receiver page; there are"),
         ("trigger: anomaly", "trigger: anomalies", "definitions[0].conditions.trigger: invalid value"),
+        (
+            "team: {notices: 20, per: 1m}",
+            "tem: {notices: 20, per: 1m}",
+            "throttles.receivers.tem: there is no receiver tem",
+        ),
+        ("notices: 200, per: 1h", "notices: 200, per: 0s", "throttles.each_tenant.per: 0 is no time"),
         ("- receiver: pager", "- receiver: paper", "alertmanager.route.routes[0].receiver: there is no receiver"),
     ],
 )
