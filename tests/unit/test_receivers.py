@@ -190,3 +190,16 @@ def test_duration_is_read_as_go_writes_it(text: str, duration_ms: int) -> None:
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="a duration is"):
         duration_of(text)
+
+
+def test_structures_of_the_user_are_taken_as_they_are() -> None:
+    config = channel("""
+receivers: [{name: a, pagerduty_configs: [{routing_key: k, details: {n: 1, deep: {a: [x, 2]}}}]}]
+""")
+    assert config.details == {"n": 1, "deep": {"a": ["x", 2]}}
+    config = channel("""
+receivers:
+- name: a
+  jira_configs: [{project: p, issue_type: Bug, api_url: 'https://j.example.org', fields: {f: {name: x}}, summary: s}]
+""")
+    assert config.fields == {"f": {"name": "x"}}

@@ -118,7 +118,7 @@ def _hook(kind: type, value: object) -> object:
         return secret_of(value)
     if kind is DurationMs:
         return duration_of(value)
-    raise NotImplementedError
+    raise NotImplementedError(kind)
 
 
 def _explained(message: str) -> tuple[Path, str]:

@@ -1,6 +1,6 @@
 """`pagerduty_configs`: PagerDuty's Events API, version 2, and version 1 for old integrations."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -45,7 +45,7 @@ class PagerdutyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     client: str = default("pagerduty.default.client")
     client_url: str = default("pagerduty.default.clientURL")
     description: str = default("pagerduty.default.description")
-    details: dict[str, object] = {}
+    details: dict[str, Any] = {}
     images: tuple[PagerdutyImage, ...] = ()
     links: tuple[PagerdutyLink, ...] = ()
     source: str = ""

@@ -1,6 +1,6 @@
 """Kinds that are accepted but not sent: they need more than one request or a vendor's own signature."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -87,4 +87,4 @@ class JiraConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resolve_transition: str = ""
     wont_fix_resolution: str = ""
     reopen_duration: DurationMs = DurationMs(0)
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}

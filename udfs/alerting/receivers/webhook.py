@@ -1,6 +1,6 @@
 """`webhook_configs`: notifications as JSON to any HTTP endpoint, signed if a secret is configured."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -23,7 +23,7 @@ class WebhookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_alerts: Count = 0
     """More alerts than that are left out and counted; 0 is no limit."""
     timeout: DurationMs = DurationMs(0)
-    payload: object = None
+    payload: Any = None
     """Of 0.31 and later: the body, every text in it a template."""
     body: Literal["alertmanager", "sentinel"] = "alertmanager"
     """Of our own: Alertmanager's JSON of version 4, or `type`, `timestamp` and `data` of Standard Webhooks."""
