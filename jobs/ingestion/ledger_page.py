@@ -52,10 +52,19 @@ class LedgerCollector(Collector):
         for drop, count in total.dropped.items():
             events.add_metric(("dropped", drop.value), count)
         yield events
+        state = self._buffer.state()
         for name, text, value in (
+            ("buffer_disk_bytes", "Bytes of the buffer's log on the disk.", float(state.disk_bytes)),
+            ("buffer_disk_failing", "1 if the last write to the disk failed.", float(bool(state.disk_problem))),
+            (
+                "buffer_damaged_bytes",
+                "Bytes in quarantine since the start: no whole record.",
+                float(state.damaged_bytes),
+            ),
+            ("buffer_torn_bytes", "Bytes of unfinished writes that a crash left.", float(state.torn_bytes)),
             ("buffered_events", "Events that wait in the buffer.", float(total.buffered)),
-            ("buffer_memory_bytes", "Bytes of events in memory.", float(self._buffer.memory_bytes)),
-            ("oldest_event_seconds", "How long the oldest event has waited.", self._buffer.oldest_age_s()),
+            ("buffer_memory_bytes", "Bytes of events in memory.", float(state.memory_bytes)),
+            ("oldest_event_seconds", "How long the oldest event has waited.", state.oldest_age_s),
             ("request_bytes", "Bytes of requests that are held.", float(self._memory.used)),
             ("request_bytes_peak", "The most that they ever were.", float(self._memory.peak)),
         ):

@@ -36,7 +36,8 @@ def topic(stack: Stack, request: pytest.FixtureRequest) -> str:
     """A topic of this test, for small records only."""
     name = request.node.name
     new = NewTopic(name, PARTITIONS, 1, config={"max.message.bytes": str(LARGEST_BYTES)})
-    AdminClient({"bootstrap.servers": stack.bootstrap_servers}).create_topics([new])[name].result(30)
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    admin.create_topics([new])[name].result(30)
     return name
 
 

@@ -138,6 +138,34 @@ def test_lost_or_damaged_ledger_repeats_events_and_loses_none(left: Path, conten
     store.close()
 
 
+def test_ledger_older_than_the_log_as_after_a_loss_of_power_loses_nothing(tmp_path: Path) -> None:
+    store = opened(tmp_path / "first")
+    store.offer("a", numbered("a", 1, 20), None)
+    store.delivered(store.take(0)[:5])
+    older = (tmp_path / "first" / "ledger").read_bytes()
+    store.write(everything=True)
+    store.offer("a", numbered("a", 21, 30), None)
+    store.offer("b", numbered("b", 1, 7), None)
+    store.write(everything=True)
+    store.delivered(store.take(0)[:5])
+    shutil.copytree(tmp_path / "first", tmp_path / "left")
+    store.close()
+
+    (tmp_path / "left" / "ledger").write_bytes(older)
+    store = opened(tmp_path / "left")
+    accounts = store.accounts()
+    assert accounts == {
+        "a": Account(received=30, delivered=5, buffered=25),
+        "b": Account(received=7, buffered=7),
+    }
+    store.offer("a", numbered("a", 31, 31), None)
+    taken = everything(store)
+    assert numbers(event for event in taken if event.tenant == "a") == list(range(6, 32))
+    store.delivered(taken)
+    assert store.accounts()["a"] == Account(received=31, delivered=31)
+    store.close()
+
+
 def test_foreign_file_in_the_folder_is_left_alone(left: Path) -> None:
     (left / "log" / "notes.log").write_text("mine")
     store = opened(left)

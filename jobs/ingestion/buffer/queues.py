@@ -74,8 +74,10 @@ class Queues:
         used_bytes = self.memory_bytes + index_bytes
         return room_in_memory(decision, size, used_bytes, self._settings.memory_bytes, when_full, reason)
 
-    def push(self, queue: TenantQueue, events: Sequence[Keyed], receipt: Receipt | None, now_s: float) -> None:
-        """Append new events of a tenant."""
+    def push(
+        self, queue: TenantQueue, events: Sequence[Keyed], size: int, receipt: Receipt | None, now_s: float
+    ) -> None:
+        """Append new events of a tenant, which will take `size` bytes of memory."""
         tenant, last = queue.tenant, queue.row.last
         self._holding.add(tenant)
         queue.row.received(len(events))
@@ -83,9 +85,11 @@ class Queues:
         spilling = queue.overflows or spills(
             queue.memory_bytes, len(self._holding), self.memory_bytes, self._settings.memory_bytes
         )
-        for number, (key, value) in enumerate(events, start=last + 1):
-            size = len(key) + len(value) + EVENT_OVERHEAD_BYTES
-            queue.push(Waiting(tenant, number, key, value, size, now_s, receipt), spills=spilling)
+        waiting = [
+            Waiting(tenant, number, key, value, len(key) + len(value) + EVENT_OVERHEAD_BYTES, now_s, receipt)
+            for number, (key, value) in enumerate(events, start=last + 1)
+        ]
+        queue.push(waiting, size, spills=spilling)
         self._fair.join(tenant)
         self._spilling |= spilling
         if receipt is not None and not receipt.kafka_only:

@@ -105,7 +105,7 @@ class Store:
                     if drop_bytes or drop_memory_bytes:
                         failed = queue.drop_oldest(drop_bytes, drop_memory_bytes)
                         self._let_go(tenant)
-            self._queues.push(queue, events, receipt, now_s)
+            self._queues.push(queue, events, size, receipt, now_s)
             if self._takers:
                 self._something_to_take.notify()
             if self._queues.next_write_in_s() < self._nap_s:

@@ -99,11 +99,11 @@ class TenantQueue:
             return None
         return float("-inf") if self.row.settled < self.recovered_last else oldest[0].since_s
 
-    def push(self, waiting: Waiting, *, spills: bool) -> None:
-        """Append a new event; if it spills it will leave the memory once it is on the disk."""
-        (self._tail if spills else self._ready).append(waiting)
-        self._unlogged.append(waiting)
-        self._use(waiting.size)
+    def push(self, events: list[Waiting], size: int, *, spills: bool) -> None:
+        """Append new events of `size` bytes; if they spill they will leave the memory once they are on the disk."""
+        (self._tail if spills else self._ready).extend(events)
+        self._unlogged.extend(events)
+        self._use(size)
 
     def take(self, bytes_max: int) -> tuple[list[Waiting], int]:
         """Move the next events in memory to those on their way; return them and their bytes."""
