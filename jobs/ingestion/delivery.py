@@ -7,6 +7,7 @@ number of bytes is on the way; while Kafka is away that is all of it, and the bu
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -26,7 +27,8 @@ from schemas.telemetry import TelemetryEvent
 _LARGEST_BYTES: Final = 12 * 1024 * 1024
 _TAKE_S: Final = 0.2
 _POLL_S: Final = 0.1
-_METADATA_S: Final = 5.0
+_METADATA_S: Final = 1.0
+_METADATA_AGAIN_S: Final = 5.0
 _METADATA_EVERY_S: Final = 60.0
 _FIRST_BACKOFF_S: Final = 0.2
 _LAST_BACKOFF_S: Final = 15.0
@@ -83,8 +85,8 @@ class Delivery:
         self._failures = 0
         self._heartbeats_flying: set[int] = set()
         self._partitions = 0
-        self.heartbeats = 0
-        """Heartbeats that have arrived."""
+        self.heartbeats: Counter[int] = Counter()
+        """Heartbeats that have arrived, by partition."""
         self.restarts = 0
         """How often the producer had to be made anew."""
         self.last_error = ""
@@ -186,7 +188,7 @@ class Delivery:
                 self._make_anew()
             now_s = time.monotonic()
             if now_s >= next_metadata_s:
-                next_metadata_s = now_s + (_METADATA_EVERY_S if self._count_partitions() else _METADATA_S)
+                next_metadata_s = now_s + (_METADATA_EVERY_S if self._count_partitions() else _METADATA_AGAIN_S)
             if now_s >= next_heartbeat_s:
                 next_heartbeat_s = max(next_heartbeat_s + EVERY_S, now_s)
                 self._beat()
@@ -227,8 +229,16 @@ class Delivery:
                 self.last_error = f"Kafka refuses a dead letter, it is lost: {error.str()}"
             self._alone.discard((waiting.tenant, waiting.number))
             self._buffer.refused([waiting])
+            with self._landed:
+                self._landed.notify_all()
 
-        self._producer.produce(self._settings.dead_letters, letter, waiting.key, on_delivery=buried)
+        self._produce(self._settings.dead_letters, value=letter, key=waiting.key, on_delivery=buried)
+
+    def _produce(self, topic: str, **record: Any) -> None:
+        try:
+            self._producer.produce(topic, **record)
+        except (BufferError, KafkaException) as error:
+            self._ask_for_restart(str(error))
 
     def _ask_for_restart(self, problem: str) -> None:
         self.last_error = problem
@@ -286,13 +296,14 @@ class Delivery:
             if partition in self._heartbeats_flying:
                 continue
             self._heartbeats_flying.add(partition)
-            self._producer.produce(
+            self._produce(
                 self._settings.topic,
-                self._encode_heartbeat(heartbeat(self._host, at_ms, partition)),
+                value=self._encode_heartbeat(heartbeat(self._host, at_ms, partition)),
                 partition=partition,
                 on_delivery=partial(self._beaten, partition),
             )
 
     def _beaten(self, partition: int, error: KafkaError | None, _message: Message) -> None:
         self._heartbeats_flying.discard(partition)
-        self.heartbeats += error is None
+        if error is None:
+            self.heartbeats[partition] += 1

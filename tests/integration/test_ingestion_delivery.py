@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,7 +38,7 @@ def topic(stack: Stack, request: pytest.FixtureRequest) -> str:
     """A topic of this test, for small records only."""
     name = request.node.name
     new = NewTopic(name, PARTITIONS, 1, config={"max.message.bytes": str(LARGEST_BYTES)})
-    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers, "log_level": 0})
     admin.create_topics([new])[name].result(30)
     return name
 
@@ -46,6 +48,18 @@ def buffer(tmp_path: Path) -> Iterator[Buffer]:
     buffer = Buffer(BufferSettings(folder=tmp_path / "buffer", memory_bytes=1024 * 1024, segment_bytes=256 * 1024))
     yield buffer
     buffer.close()
+
+
+@contextmanager
+def delivering(
+    buffer: Buffer, settings: DeliverySettings, now_s: Callable[[], float] = time.time
+) -> Iterator[Delivery]:
+    delivery = Delivery(buffer, settings, now_s=now_s)
+    delivery.start()
+    try:
+        yield delivery
+    finally:
+        delivery.stop(10)
 
 
 def read(stack: Stack, topic: str) -> list[Message]:
@@ -76,23 +90,22 @@ def delivered(messages: list[Message], tenant: str) -> list[int]:
 
 @pytest.mark.cluster
 def test_broker_that_goes_and_comes_back_misses_nothing(stack: Stack, topic: str, buffer: Buffer) -> None:
-    delivery = Delivery(buffer, DeliverySettings(bootstrap_servers=stack.bootstrap_servers, topic=topic))
-    delivery.start()
-
     async def put(first: int, ack: Ack) -> None:
         for start in range(first, first + 1_000, 100):
             for tenant in TENANTS:
                 assert await buffer.put(tenant, numbered(tenant, start, start + 99, 1_000), ack) is None
 
-    asyncio.run(put(1, Ack.KAFKA))
-    stack.kill_broker()
-    asyncio.run(put(1_001, Ack.DURABLE))
-    asyncio.run(put(2_001, Ack.ACCEPTED))
-    assert buffer.buffered == 2_000 * len(TENANTS)
-    assert buffer.state().memory_bytes <= 1024 * 1024
-    stack.restart_broker()
-    wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
-    assert delivery.stop(10) == 0
+    with delivering(buffer, DeliverySettings(bootstrap_servers=stack.bootstrap_servers, topic=topic)):
+        asyncio.run(put(1, Ack.KAFKA))
+        stack.kill_broker()
+        try:
+            asyncio.run(put(1_001, Ack.DURABLE))
+            asyncio.run(put(2_001, Ack.DURABLE))
+            assert buffer.buffered == 2_000 * len(TENANTS)
+            assert buffer.state().memory_bytes <= 1024 * 1024
+        finally:
+            stack.restart_broker()
+        wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
 
     assert buffer.accounts() == {tenant: Account(received=3_000, delivered=3_000) for tenant in TENANTS}
     messages = read(stack, topic)
@@ -108,13 +121,11 @@ def test_events_and_heartbeats_are_where_those_of_the_replayer_are(stack: Stack,
     writer.write([Record(0, f"{tenant}|app".encode(), f"{tenant} 0".encode()) for tenant in "abcdefgh"])
     writer.close()
     settings = DeliverySettings(bootstrap_servers=stack.bootstrap_servers, topic=topic, heartbeat_bound_ms=5_000)
-    delivery = Delivery(buffer, settings, now_s=lambda: 1_800_000_000.0)
     for tenant in "abcdefgh":
         asyncio.run(buffer.put(tenant, numbered(tenant, 1, 1)))
-    delivery.start()
-    wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
-    wait_until(lambda: delivery.heartbeats >= PARTITIONS, "heartbeats", deadline_s=60)
-    delivery.stop(10)
+    with delivering(buffer, settings, lambda: 1_800_000_000.0) as delivery:
+        wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
+        wait_until(lambda: len(delivery.heartbeats) == PARTITIONS, "heartbeats", deadline_s=60)
 
     messages = read(stack, topic)
     for tenant in "abcdefgh":
@@ -133,14 +144,12 @@ def test_what_kafka_refuses_for_good_is_a_dead_letter_and_holds_nothing_up(
     stack: Stack, topic: str, buffer: Buffer
 ) -> None:
     settings = DeliverySettings(bootstrap_servers=stack.bootstrap_servers, topic=topic)
-    delivery = Delivery(buffer, settings)
-    large = Keyed(b"a|app", b"a 0 ".ljust(2 * LARGEST_BYTES, b"L"))
+    large = Keyed(b"a|app", random_value(0, 2 * LARGEST_BYTES))
     # Together the others are too large for one batch too, but none of them is refused for that.
-    small = [Keyed(b"a|app", random_value(number)) for number in range(1, 101)]
+    small = [Keyed(b"a|app", random_value(number, 1_000)) for number in range(1, 101)]
     asyncio.run(buffer.put("a", [*small[:50], large, *small[50:]]))
-    delivery.start()
-    wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
-    delivery.stop(10)
+    with delivering(buffer, settings):
+        wait_until(lambda: not buffer.buffered, "the buffer to be empty", deadline_s=60)
 
     assert buffer.accounts() == {"a": Account(received=101, delivered=100, dropped={Drop.REFUSED: 1})}
     numbers = delivered(read(stack, topic), "a")
@@ -152,6 +161,6 @@ def test_what_kafka_refuses_for_good_is_a_dead_letter_and_holds_nothing_up(
     assert b64decode(letter.payload_base64) == large.value
 
 
-def random_value(number: int) -> bytes:
-    """Return a value that cannot be compressed."""
-    return f"a {number} ".encode() + random.Random(number).randbytes(1_000).replace(b" ", b"_")
+def random_value(number: int, size: int) -> bytes:
+    """Return a value that cannot be compressed: Kafka's limits are about what arrives."""
+    return f"a {number} ".encode() + random.Random(number).randbytes(size).replace(b" ", b"_")

@@ -1,27 +1,44 @@
 """The buffer keeps the order of each tenant, is fair between tenants, and accounts for every event."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Keyed, Unconfirmed, Waiting
+import pytest
+from msgspec import structs
+
+from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Refusal, TenantRoom, Unconfirmed
 from schemas.dead_letter import RejectReason
-from udfs.ingestion.account import Account, Turned
+from tests.buffer_events import numbered, numbers
+from udfs.ingestion.account import Account, Drop, Turned
+from udfs.ingestion.room import WhenFull
+
+SMALL = TenantRoom(share=0.01, when_full=WhenFull.BLOCK, block_ms=10_000)
+"""Room for 52 kB of the 5 MB that the buffers here have."""
 
 
-def events(tenant: str, first: int, last: int, size: int = 100) -> list[Keyed]:
-    return [
-        Keyed(f"{tenant}|app".encode(), f"{tenant} {n} ".encode().ljust(size, b".")) for n in range(first, last + 1)
-    ]
+@pytest.fixture
+def buffer(tmp_path: Path) -> Iterator[Buffer]:
+    settings = BufferSettings(
+        folder=tmp_path / "buffer",
+        memory_bytes=1024 * 1024,
+        disk_bytes=4 * 1024 * 1024,
+        segment_bytes=256 * 1024,
+        tenants={
+            "blocks": SMALL,
+            "hurries": structs.replace(SMALL, block_ms=10),
+            "newest": structs.replace(SMALL, when_full=WhenFull.NEWEST),
+            "oldest": structs.replace(SMALL, when_full=WhenFull.OLDEST),
+        },
+    )
+    buffer = Buffer(settings)
+    yield buffer
+    buffer.close()
 
 
-def numbers(taken: list[Waiting]) -> list[int]:
-    return [int(each.value.split()[1]) for each in taken]
-
-
-def test_events_leave_in_the_order_in_which_they_came(tmp_path: Path) -> None:
-    buffer = Buffer(BufferSettings(folder=tmp_path))
-    asyncio.run(buffer.put("a", events("a", 1, 3)))
-    asyncio.run(buffer.put("a", events("a", 4, 5)))
+def test_events_leave_in_the_order_in_which_they_came(buffer: Buffer) -> None:
+    asyncio.run(buffer.put("a", numbered("a", 1, 3)))
+    asyncio.run(buffer.put("a", numbered("a", 4, 5)))
     taken = buffer.take(0)
     assert numbers(taken) == [1, 2, 3, 4, 5]
     buffer.delivered(taken[:3])
@@ -30,11 +47,10 @@ def test_events_leave_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     assert numbers(buffer.take(0)) == [4, 5]
 
 
-def test_kafka_ack_waits_for_delivery(tmp_path: Path) -> None:
-    buffer = Buffer(BufferSettings(folder=tmp_path))
+def test_kafka_ack_waits_for_delivery(buffer: Buffer) -> None:
 
     async def deliver_later() -> None:
-        sender = asyncio.create_task(buffer.put("a", events("a", 1, 3), Ack.KAFKA))
+        sender = asyncio.create_task(buffer.put("a", numbered("a", 1, 3), Ack.KAFKA))
         await asyncio.sleep(0)
         taken = buffer.take(0)
         buffer.delivered(taken[:2])
@@ -46,15 +62,13 @@ def test_kafka_ack_waits_for_delivery(tmp_path: Path) -> None:
     asyncio.run(deliver_later())
 
 
-def test_level_that_is_not_reached_in_time_is_said(tmp_path: Path) -> None:
-    buffer = Buffer(BufferSettings(folder=tmp_path))
-    answer = asyncio.run(buffer.put("a", events("a", 1, 3), Ack.KAFKA, deadline_s=0.01))
+def test_level_that_is_not_reached_in_time_is_said(buffer: Buffer) -> None:
+    answer = asyncio.run(buffer.put("a", numbered("a", 1, 3), Ack.KAFKA, deadline_s=0.01))
     assert isinstance(answer, Unconfirmed)
     assert buffer.accounts()["a"] == Account(received=3, buffered=3)
 
 
-def test_rejected_events_are_accounted_for_by_reason(tmp_path: Path) -> None:
-    buffer = Buffer(BufferSettings(folder=tmp_path))
+def test_rejected_events_are_accounted_for_by_reason(buffer: Buffer) -> None:
     buffer.reject("a", RejectReason.NOT_JSON, 2)
     refusal = buffer.refuse("a", Turned.RATE_LIMITED, 3, 7)
     assert (refusal.is_quota, refusal.retry_after_s) == (True, 7)
@@ -65,9 +79,77 @@ def test_rejected_events_are_accounted_for_by_reason(tmp_path: Path) -> None:
 
 def test_ledger_survives_the_process(tmp_path: Path) -> None:
     buffer = Buffer(BufferSettings(folder=tmp_path))
-    asyncio.run(buffer.put("a", events("a", 1, 3)))
+    asyncio.run(buffer.put("a", numbered("a", 1, 3)))
     buffer.delivered(buffer.take(0))
     buffer.reject("b", RejectReason.EMPTY)
     before = buffer.accounts()
     buffer.close()
-    assert Buffer(BufferSettings(folder=tmp_path)).accounts() == before
+    again = Buffer(BufferSettings(folder=tmp_path))
+    assert again.accounts() == before
+    again.close()
+
+
+def test_durable_is_told_when_the_disk_has_it(buffer: Buffer) -> None:
+    assert asyncio.run(buffer.put("a", numbered("a", 1, 50), Ack.DURABLE)) is None
+    assert buffer.state().disk_bytes > 0
+    assert buffer.accounts()["a"] == Account(received=50, buffered=50)
+
+
+def test_sender_that_blocks_goes_on_when_there_is_room(buffer: Buffer) -> None:
+    async def block() -> None:
+        assert await buffer.put("blocks", numbered("blocks", 1, 100)) is None
+        sender = asyncio.create_task(buffer.put("blocks", numbered("blocks", 101, 200)))
+        await asyncio.sleep(0)
+        assert buffer.accounts()["blocks"].received == 100
+        buffer.delivered(buffer.take(0))
+        assert await sender is None
+
+    asyncio.run(block())
+    assert numbers(buffer.take(0)) == list(range(101, 201))
+
+
+def test_sender_that_has_blocked_long_enough_is_refused(buffer: Buffer) -> None:
+    assert asyncio.run(buffer.put("hurries", numbered("hurries", 1, 100))) is None
+    answer = asyncio.run(buffer.put("hurries", numbered("hurries", 101, 200)))
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.is_quota) == (Turned.TENANT_FULL, True)
+    assert buffer.accounts()["hurries"] == Account(received=200, buffered=100, rejected={Turned.TENANT_FULL: 100})
+
+
+def test_newest_events_are_refused(buffer: Buffer) -> None:
+    assert asyncio.run(buffer.put("newest", numbered("newest", 1, 100))) is None
+    assert isinstance(asyncio.run(buffer.put("newest", numbered("newest", 101, 101, 5_000))), Refusal)
+    assert numbers(buffer.take(0)) == list(range(1, 101))
+
+
+def test_oldest_events_are_dropped(buffer: Buffer) -> None:
+    for first in range(1, 401, 100):
+        assert asyncio.run(buffer.put("oldest", numbered("oldest", first, first + 99))) is None
+    account = buffer.accounts()["oldest"]
+    assert account == Account(received=400, buffered=account.buffered, dropped={Drop.OLDEST: 400 - account.buffered})
+    assert 90 <= account.buffered <= 110
+    assert numbers(buffer.take(0)) == list(range(401 - account.buffered, 401))
+
+
+def test_who_waits_for_kafka_is_told_when_its_events_go_to_the_disk_behind_others(buffer: Buffer) -> None:
+    for first in range(1, 1_001, 100):
+        assert asyncio.run(buffer.put("a", numbered("a", first, first + 99, 2_000))) is None
+    answer = asyncio.run(buffer.put("a", numbered("a", 1_001, 1_001), Ack.KAFKA, deadline_s=60))
+    assert isinstance(answer, Unconfirmed)
+    assert buffer.buffered == 1_001
+
+
+def test_sender_waits_while_the_disk_is_slower(buffer: Buffer) -> None:
+    for first in range(1, 1_501, 300):
+        assert asyncio.run(buffer.put("a", numbered("a", first, first + 299, 1_000))) is None
+        assert buffer.memory_bytes <= 1024 * 1024
+    assert buffer.accounts()["a"] == Account(received=1_500, buffered=1_500)
+
+
+def test_tenant_more_than_the_ledger_holds_is_refused_and_counted(tmp_path: Path) -> None:
+    buffer = Buffer(BufferSettings(folder=tmp_path, tenants_max=2))
+    answers = [asyncio.run(buffer.put(tenant, numbered(tenant, 1, 2))) for tenant in "abcd"]
+    assert [answer is None for answer in answers] == [True, True, False, False]
+    buffer.reject("e", RejectReason.NOT_JSON)
+    assert buffer.accounts()[""] == Account(received=5, rejected={Turned.TENANTS_FULL: 4, RejectReason.NOT_JSON: 1})
+    buffer.close()

@@ -66,7 +66,7 @@ def kill_again_and_again(folder: Path, kills: int) -> None:
 
 
 def test_killed_process_loses_nothing_durable(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path, 8)
+    kill_again_and_again(tmp_path, 6)
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import resource
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Refusal, TenantRo
 from jobs.ingestion.buffer.event import Waiting
 from jobs.ingestion.buffer.files import Files
 from jobs.ingestion.buffer.receipt import Receipt
-from jobs.ingestion.buffer.store import Store
+from jobs.ingestion.buffer.store import Blocked, Store
 from tests.buffer_events import in_order, numbered, numbers, turn
 from tests.failing_files import Clock, FailingFiles, KilledError
 from udfs.ingestion.account import Account, Drop, Turned
@@ -33,6 +35,25 @@ def opened(
 def everything(store: Store) -> list[Waiting]:
     taken = []
     while some := store.take(0):
+        taken.extend(some)
+    return taken
+
+
+def put_now(store: Store, tenant: str, first: int) -> Take | Refuse:
+    """Put 10 events of 10 kB; while memory is needed for them, bring others to the disk."""
+
+    async def put() -> Take | Refuse:
+        while isinstance(answer := store.offer(tenant, numbered(tenant, first, first + 9, 10_000), None), Blocked):
+            store.write(everything=True)
+        return answer
+
+    return asyncio.run(put())
+
+
+def drained(store: Store) -> list[Waiting]:
+    taken = []
+    while some := store.take(0):
+        store.delivered(some)
         taken.extend(some)
     return taken
 
@@ -236,7 +257,7 @@ def test_process_that_dies_at_any_step_of_the_disk_loses_nothing_durable(tmp_pat
             assert step > 20
             return
         store = opened(folder.with_suffix(".left"))
-        found = numbers(everything(store))
+        found = numbers(drained(store))
         assert in_order(found)
         assert durable <= arrived | set(found)
         assert store.accounts()["a"].unaccounted == 0
@@ -256,7 +277,7 @@ def test_failure_at_any_step_of_the_disk_is_survived(tmp_path: Path, number: int
             assert step > 20
             return
         store = opened(folder.with_suffix(".left"))
-        found = numbers(everything(store))
+        found = numbers(drained(store))
         # The step was repeated: everything is there, what was delivered too if its segment could not be deleted.
         assert durable <= arrived | set(found)
         assert arrived | set(found) == set(range(1, 241))
@@ -271,7 +292,7 @@ def test_full_disk_is_said_and_what_is_deleted_makes_room(tmp_path: Path) -> Non
     clock = Clock()
     store = opened(tmp_path, clock=clock, segment_bytes=1024 * KB)
     last = 0
-    while not isinstance(decision := store.offer("a", numbered("a", last + 1, last + 10, 10_000), None), Refuse):
+    while not isinstance(decision := put_now(store, "a", last + 1), Refuse):
         last += 10
         clock.now_s += 1
         store.write()
@@ -279,7 +300,7 @@ def test_full_disk_is_said_and_what_is_deleted_makes_room(tmp_path: Path) -> Non
     assert decision.reason is Turned.TENANT_FULL
 
     last_b = 0
-    while not isinstance(decision := store.offer("b", numbered("b", last_b + 1, last_b + 10, 10_000), None), Refuse):
+    while not isinstance(decision := put_now(store, "b", last_b + 1), Refuse):
         last_b += 10
         clock.now_s += 1
         store.write()
@@ -288,9 +309,8 @@ def test_full_disk_is_said_and_what_is_deleted_makes_room(tmp_path: Path) -> Non
     assert store.state().disk_problem == "the buffer may not take more of the disk"
     assert store.state().disk_bytes <= 4 * 1024 * KB
 
-    taken = everything(store)
+    taken = drained(store)
     assert numbers(event for event in taken if event.tenant == "a") == list(range(1, last + 1))
-    store.delivered(taken)
     store.write(everything=True)
     assert not isinstance(store.offer("b", numbered("b", last_b + 11, last_b + 20, 10_000), None), Refuse)
     store.write(everything=True)
@@ -358,7 +378,7 @@ def test_what_one_tenant_gives_up_makes_room_beside_what_another_one_keeps(tmp_p
     assert accounts["oldest"].received == last
     shutil.copytree(tmp_path, tmp_path.with_suffix(".left"))
     for each in (store, Store(settings_in(settings, tmp_path.with_suffix(".left")), clock, Files())):
-        taken = everything(each)
+        taken = drained(each)
         assert numbers(event for event in taken if event.tenant == "keeps") == list(range(1, kept + 1))
         newest = numbers(event for event in taken if event.tenant == "oldest")
         assert newest == list(range(last - accounts["oldest"].buffered + 1, last + 1))
@@ -367,3 +387,87 @@ def test_what_one_tenant_gives_up_makes_room_beside_what_another_one_keeps(tmp_p
 
 def settings_in(settings: BufferSettings, folder: Path) -> BufferSettings:
     return structs.replace(settings, folder=folder)
+
+
+def test_file_that_may_not_be_larger_is_a_full_disk(tmp_path: Path) -> None:
+    clock = Clock()
+    store = opened(tmp_path, clock=clock, segment_bytes=512 * KB)
+    store.offer("a", numbered("a", 1, 3), None)
+    clock.now_s += 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * KB, hard))
+    try:
+        assert not store.write()
+        assert store.state().disk_problem == "the disk is full"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.write()
+    assert store.state().disk_problem == ""
+    assert numbers(everything(store)) == [1, 2, 3]
+    store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip(f"needs to mount a file system: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4_096))
+
+
+def test_disk_that_is_really_full_is_survived_and_can_be_drained(small_disk: Path) -> None:
+    clock = Clock()
+    settings = BufferSettings(
+        folder=small_disk / "buffer", memory_bytes=1024 * KB, disk_bytes=64 * 1024 * KB, segment_bytes=256 * KB
+    )
+    store = Store(settings, clock, Files())
+    last = 0
+    while not isinstance(decision := put_now(store, "a", last + 1), Refuse):
+        last += 10
+        clock.now_s += 1
+        store.write()
+        assert last < 1_000
+    assert decision.reason is Turned.DISK_FULL
+    assert store.state().disk_problem == "the disk has too little space left"
+
+    with pytest.raises(OSError, match="No space left"):
+        fill(small_disk / "filler")
+    # Not a byte is left: counting, delivering and deleting go on all the same.
+    half = store.take(0)
+    store.delivered(half)
+    store.write()
+    assert store.accounts()["a"] == Account(
+        received=last + 10, delivered=len(half), buffered=last - len(half), rejected={Turned.DISK_FULL: 10}
+    )
+    drained(store)
+    store.write()
+    assert store.accounts()["a"].delivered == last
+    (small_disk / "filler").unlink()
+    assert not isinstance(store.offer("a", numbered("a", last + 1, last + 1), None), Refuse)
+    assert store.write(everything=True)
+    store.close()
+
+
+def test_wall_clock_is_never_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def jumped() -> float:
+        raise AssertionError("what time it is does not matter")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("time.time", jumped)
+        buffer = Buffer(BufferSettings(folder=tmp_path))
+        assert asyncio.run(buffer.put("a", numbered("a", 1, 3), Ack.DURABLE)) is None
+        buffer.delivered(buffer.take(0))
+        assert buffer.oldest_age_s() == 0
+        buffer.close()

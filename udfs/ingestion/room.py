@@ -58,14 +58,18 @@ def room_in_share(size_bytes: int, held_bytes: int, share_bytes: int, when_full:
 
 
 def room_in_memory(
-    decision: Take, size_bytes: int, used_bytes: int, memory_bytes: int, when_full: WhenFull, reason: Turned
+    decision: Take, size_bytes: int, used_bytes: int, memory_bytes: int, when_full: WhenFull, *, disk_is_full: bool
 ) -> Take | Wait | Refuse:
     """Decide whether there is memory for new events that have room in their tenant's share.
 
-    An eighth of `memory_bytes` stays for what is read back from the disk. `reason` is why the memory is full.
+    An eighth of `memory_bytes` stays for what is read back from the disk. As long as the disk takes events there will
+    be memory soon, and every sender waits for it; if it is full, the tenant's policy decides.
     """
     if 8 * (used_bytes + size_bytes) <= 7 * memory_bytes:
         return decision
+    if not disk_is_full:
+        return Wait(Turned.BUFFER_FULL)
+    reason = Turned.DISK_FULL
     match when_full:
         case WhenFull.OLDEST:
             return Take(drop_bytes=decision.drop_bytes, drop_memory_bytes=size_bytes)
@@ -77,7 +81,7 @@ def room_in_memory(
 
 
 def spills(tenant_bytes: int, tenants: int, used_bytes: int, memory_bytes: int) -> bool:
-    """Return whether a tenant's new events are to leave the memory for the disk.
+    """Return whether a tenant's new events, counted already, are to leave the memory for the disk.
 
     Half of the memory is for what waits in it, from a quarter on shared evenly by the `tenants` that have something.
     The other half is for what is on its way to the disk and back.

@@ -9,7 +9,8 @@ from jobs.ingestion.buffer.event import Keyed, Refusal, Unconfirmed, Waiting
 from jobs.ingestion.buffer.files import Files
 from jobs.ingestion.buffer.receipt import Receipt
 from jobs.ingestion.buffer.settings import Ack, BufferSettings
-from jobs.ingestion.buffer.store import Blocked, State, Store
+from jobs.ingestion.buffer.state import State
+from jobs.ingestion.buffer.store import Blocked, Store
 from schemas.dead_letter import RejectReason
 from udfs.ingestion.account import Account, Turned
 from udfs.ingestion.room import Refuse

@@ -10,8 +10,10 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from threading import Lock
+from typing import Final
 
+from jobs.ingestion.buffer.batch import Batch, Read, Written
 from jobs.ingestion.buffer.event import Waiting
 from jobs.ingestion.buffer.files import Files
 from jobs.ingestion.buffer.segment import SUFFIX, Index, Part, Segment
@@ -25,22 +27,6 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 class DiskFullError(OSError):
     """There is no space for another segment."""
-
-
-class Written(NamedTuple):
-    """Events of a tenant that are now on the disk, in one segment."""
-
-    tenant: str
-    segment: Segment
-    events: list[Waiting]
-
-
-class Read(NamedTuple):
-    """An event read from the disk."""
-
-    number: int
-    key: bytes
-    value: bytes
 
 
 class Log:
@@ -58,7 +44,8 @@ class Log:
         self._parts: dict[str, deque[Part]] = {}
         self._part_count = 0
         self._dead: deque[Segment] = deque()
-        self._indexed: deque[Segment] = deque()
+        self._indexed: dict[Segment, None] = {}
+        self._indexing = Lock()
         self.damaged_bytes = 0
         """Bytes set aside because they were no whole record."""
         self.torn_bytes = 0
@@ -107,7 +94,7 @@ class Log:
         `note` has to be told of what was written before the next `sweep`.
         """
         safe: list[Written] = []
-        batch = _Batch()
+        batch = Batch()
         try:
             segment = self._active or self._begin()
             for event in events:
@@ -116,7 +103,7 @@ class Log:
                 if segment.end + batch.size + length > segment.size:
                     self._write(segment, batch)
                     safe.extend(batch.written(segment))
-                    batch = _Batch()
+                    batch = Batch()
                     segment = self._begin()
                 batch.add(event, encode(segment.salt, tenant, event.number, event.key, event.value))
             self._write(segment, batch)
@@ -178,6 +165,7 @@ class Log:
                 self._dead.append(segment)
             else:
                 del self._segments[segment.sequence]
+                self._let_go_of(segment)
 
     def rewrite(self) -> tuple[Segment, Segment] | None:
         """Write the complete segment of which most is settled anew, without that, to make room on the disk.
@@ -214,8 +202,14 @@ class Log:
             part.segment = new
         new.parts = old.parts
         self._segments[new.sequence] = new
+        self._let_go_of(old)
         if not new.parts:
             self._dead.append(new)
+
+    def close(self) -> None:
+        """Close the files."""
+        for segment in (*self._segments.values(), *self._indexed):
+            segment.close()
 
     def _forget(self, tenant: str, part: Part) -> None:
         self._part_count -= 1
@@ -253,7 +247,7 @@ class Log:
         self._active = self._segments[self._sequence] = Segment(path, self._sequence, salt, descriptor)
         return self._active
 
-    def _write(self, segment: Segment, batch: "_Batch") -> None:
+    def _write(self, segment: Segment, batch: Batch) -> None:
         if not batch.pieces:
             return
         try:
@@ -282,12 +276,19 @@ class Log:
     def _bring_index_up_to_date(self, segment: Segment) -> None:
         for damage, data in segment.bring_index_up_to_date():
             self._set_aside(segment, damage.offset, data)
-        # The one in use is the last one.
-        if segment in self._indexed:
-            self._indexed.remove(segment)
-        self._indexed.append(segment)
-        while len(self._indexed) > _INDEXES_KEPT:
-            self._indexed.popleft().index = Index()
+        with self._indexing:
+            # The one in use is the last one.
+            self._indexed.pop(segment, None)
+            self._indexed[segment] = None
+            while len(self._indexed) > _INDEXES_KEPT:
+                oldest = next(iter(self._indexed))
+                del self._indexed[oldest]
+                oldest.index = Index()
+
+    def _let_go_of(self, segment: Segment) -> None:
+        # What is deleted takes space until nobody has it open any more.
+        with self._indexing:
+            self._indexed.pop(segment, None)
 
     def _scan(self, segment: Segment, *, is_last: bool) -> Iterator[Record | Damage]:
         data = segment.read(0, segment.size)
@@ -310,23 +311,6 @@ class Log:
         with contextlib.suppress(OSError):
             quarantine.mkdir(exist_ok=True)
             (quarantine / f"{segment.path.stem}-{offset}.bin").write_bytes(data)
-
-
-class _Batch:
-    """Records on their way into one segment."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self._events: dict[str, list[Waiting]] = {}
-
-    def add(self, event: Waiting, record: bytes) -> None:
-        self.pieces.append(record)
-        self.size += len(record)
-        self._events.setdefault(event.tenant, []).append(event)
-
-    def written(self, segment: Segment) -> list[Written]:
-        return [Written(tenant, segment, events) for tenant, events in self._events.items()]
 
 
 def _with_last(segments: Iterable[Segment]) -> Iterator[tuple[Segment, bool]]:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Final
 
+from jobs.ingestion.buffer.batch import Written
 from jobs.ingestion.buffer.event import EVENT_OVERHEAD_BYTES, Keyed, Waiting
-from jobs.ingestion.buffer.log import Written
+from jobs.ingestion.buffer.memory import Memory
 from jobs.ingestion.buffer.receipt import Receipt
 from jobs.ingestion.buffer.segment import Part
 from jobs.ingestion.buffer.settings import BufferSettings
-from jobs.ingestion.buffer.tenant_queue import Memory, Stretch, TenantQueue
+from jobs.ingestion.buffer.stretch import Stretch
+from jobs.ingestion.buffer.tenant_queue import TenantQueue
 from jobs.ingestion.ledger import Ledger
 from udfs.ingestion.account import Account, Turned
 from udfs.ingestion.fair_queue import FairQueue
@@ -46,11 +48,6 @@ class Queues:
         """Events that are neither delivered nor dropped."""
         return sum(self._queues[tenant].buffered for tenant in self._holding)
 
-    @property
-    def has_something_to_take(self) -> bool:
-        """Whether a tenant's turn would yield events."""
-        return len(self._fair) > 0
-
     def queue(self, tenant: str) -> TenantQueue | None:
         """Return the tenant's queue; None if the ledger takes no more tenants."""
         queue = self._queues.get(tenant)
@@ -70,9 +67,8 @@ class Queues:
         decision = room_in_share(size, queue.held_bytes, queue.share_bytes, when_full)
         if not isinstance(decision, Take):
             return decision
-        reason = Turned.DISK_FULL if disk_is_full else Turned.BUFFER_FULL
-        used_bytes = self.memory_bytes + index_bytes
-        return room_in_memory(decision, size, used_bytes, self._settings.memory_bytes, when_full, reason)
+        used_bytes, memory_bytes = self.memory_bytes + index_bytes, self._settings.memory_bytes
+        return room_in_memory(decision, size, used_bytes, memory_bytes, when_full, disk_is_full=disk_is_full)
 
     def push(
         self, queue: TenantQueue, events: Sequence[Keyed], size: int, receipt: Receipt | None, now_s: float
@@ -83,7 +79,7 @@ class Queues:
         queue.row.received(len(events))
         queue.row.last = last + len(events)
         spilling = queue.overflows or spills(
-            queue.memory_bytes, len(self._holding), self.memory_bytes, self._settings.memory_bytes
+            queue.memory_bytes + size, len(self._holding), self.memory_bytes + size, self._settings.memory_bytes
         )
         waiting = [
             Waiting(tenant, number, key, value, len(key) + len(value) + EVENT_OVERHEAD_BYTES, now_s, receipt)
@@ -96,12 +92,20 @@ class Queues:
             self._urgent[tenant] = queue
 
     def take(self) -> list[Waiting] | tuple[TenantQueue, Stretch]:
-        """Return the next events of the tenant whose turn it is, or what has to be read first; empty for nothing."""
-        while (turn := self._fair.turn()) is not None:
+        """Return the next events of the tenant whose turn it is, or what has to be read first; empty for nothing.
+
+        Nothing is read while memory is tight, unless nothing is on its way whose arrival would change that.
+        """
+        passed_over = 0
+        while passed_over < len(self._fair) and (turn := self._fair.turn()) is not None:
             queue = self._queues[turn[0]]
             stretch = queue.next_stretch()
             if stretch is not None:
-                return queue, stretch
+                if not self._memory.is_tight or not self._memory.flying:
+                    return queue, stretch
+                passed_over += 1
+                self._fair.served(turn[1], has_more=True)
+                continue
             taken, size = queue.take(turn[1])
             if not queue.buffered:
                 self._holding.discard(queue.tenant)

@@ -30,10 +30,12 @@ class Receipt:
 
     async def reached(self, deadline_s: float) -> bool:
         """Return whether all events reached their level within the deadline."""
+        # A third of the cost of `asyncio.wait_for`.
+        deadline = self._loop.call_later(deadline_s, self.tell)
         try:
-            return await asyncio.wait_for(self._future, deadline_s)
-        except TimeoutError:
-            return False
+            return await self._future
+        finally:
+            deadline.cancel()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

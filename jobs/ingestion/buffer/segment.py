@@ -86,8 +86,14 @@ class Segment:
         return cls(path, int(name[1]), int(name[2], 16), os.open(path, os.O_RDWR | os.O_CLOEXEC))
 
     def __del__(self) -> None:
-        # A reader may still be at it when the file is deleted.
-        os.close(self.descriptor)
+        # Not when the file is deleted: a reader may still be at it.
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes at a place; zeros instead of what the disk cannot read."""

@@ -29,7 +29,7 @@ class TenantRoom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of the bytes of memory and disk together."""
     when_full: WhenFull = WhenFull.NEWEST
     block_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2_000
-    """The longest wait for room, with the policy `block`."""
+    """The longest wait for room in the share, with the policy `block`, and for memory, with any."""
 
 
 class BufferSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

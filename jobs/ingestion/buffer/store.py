@@ -1,21 +1,20 @@
 """The buffer without a thread of its own: what it holds, on the disk and in memory, and the lock around that."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Lock
 from typing import Final
 
-from msgspec import Struct
-
 from jobs.errors import SentinelError
 from jobs.ingestion.buffer.event import EVENT_OVERHEAD_BYTES, Keyed, Waiting
 from jobs.ingestion.buffer.files import Files
+from jobs.ingestion.buffer.folder import hold
 from jobs.ingestion.buffer.log import DiskFullError, Log
 from jobs.ingestion.buffer.queues import Queues
 from jobs.ingestion.buffer.receipt import Receipt, tell_all
 from jobs.ingestion.buffer.settings import BufferSettings
+from jobs.ingestion.buffer.state import State
 from jobs.ingestion.buffer.tenant_queue import TenantQueue
 from jobs.ingestion.ledger import Ledger
 from schemas.dead_letter import RejectReason
@@ -24,22 +23,6 @@ from udfs.ingestion.log_record import Damage
 from udfs.ingestion.room import Refuse, Take, Wait
 
 _READ_BYTES: Final = 256 * 1024
-
-
-class State(Struct, frozen=True, kw_only=True):
-    """How the buffer is, for metrics and health."""
-
-    buffered: int
-    memory_bytes: int
-    disk_bytes: int
-    oldest_age_s: float
-    """For how long the oldest event has waited; infinite if an earlier process left it, 0 if there is none."""
-    disk_problem: str
-    """Why the last write to the disk failed; empty if it did not."""
-    damaged_bytes: int
-    torn_bytes: int
-    recovered: int
-    """Events that an earlier process had left."""
 
 
 class Blocked:
@@ -63,7 +46,7 @@ class Store:
         """Open the folder and find what an earlier process left. Raises SentinelError if it cannot be used."""
         self._settings = settings
         self._clock = clock
-        self._folder = _lock_folder(settings)
+        self._folder = hold(settings.folder)
         self._lock = Lock()
         self._something_to_take = Condition(self._lock)
         self._something_to_write = Condition(self._lock)
@@ -124,14 +107,16 @@ class Store:
         They are about 256 kB. Events of a tenant are taken in their order, and stay in the buffer until they are
         settled.
         """
-        with self._lock:
-            if not self._queues.has_something_to_take:
-                self._takers += 1
-                self._something_to_take.wait(timeout_s)
-                self._takers -= 1
+        may_wait = True
         while True:
             with self._lock:
                 taken = self._queues.take()
+                if taken == [] and may_wait:
+                    may_wait = False
+                    self._takers += 1
+                    self._something_to_take.wait(timeout_s)
+                    self._takers -= 1
+                    continue
                 if isinstance(taken, list):
                     return taken
                 queue, stretch = taken
@@ -216,6 +201,8 @@ class Store:
             told = self._queues.logged([(each, self._log.note(each)) for each in written], group)
             for tenant in group:
                 self._let_go(tenant)
+            for tenant in list(self._blocked):
+                told.extend(self._blocked.pop(tenant))
             self._disk_is_full = isinstance(problem, DiskFullError)
             self._disk_problem = "" if problem is None else str(problem.strerror)
         tell_all(told)
@@ -238,6 +225,7 @@ class Store:
         with self._lock:
             self._takes_in = self._is_open = False
             self._ledger.close()
+            self._log.close()
             os.close(self._folder)
 
     def _decide(self, queue: TenantQueue, size: int, receipt: Receipt | None, now_s: float) -> Take | Wait | Refuse:
@@ -272,6 +260,9 @@ class Store:
             for tenant in tenants:
                 self._let_go(tenant)
                 told.extend(self._blocked.pop(tenant, ()))
+            if self._takers:
+                # There may be memory now for what is on the disk.
+                self._something_to_take.notify()
         tell_all(told)
 
     def _recover(self) -> int:
@@ -308,19 +299,3 @@ class Store:
             waiting = self._blocked.get(tenant, [])
             if room in waiting:
                 waiting.remove(room)
-
-
-def _lock_folder(settings: BufferSettings) -> int:
-    """Create the folder and hold it for this process. Raises SentinelError if that cannot be."""
-    folder = settings.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise SentinelError(f"Cannot use the folder {folder} for the buffer: {error.strerror}.") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise SentinelError(f"Another process uses the buffer {folder}: give each its own folder.") from None
-    return descriptor

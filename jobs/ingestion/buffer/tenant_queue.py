@@ -3,44 +3,16 @@
 from collections import deque
 from collections.abc import Iterable
 
+from jobs.ingestion.buffer.batch import Read, Written
 from jobs.ingestion.buffer.event import EVENT_OVERHEAD_BYTES, Waiting
-from jobs.ingestion.buffer.log import Read, Written
+from jobs.ingestion.buffer.memory import Memory
 from jobs.ingestion.buffer.receipt import Receipt
 from jobs.ingestion.buffer.segment import Part
 from jobs.ingestion.buffer.settings import TenantRoom
+from jobs.ingestion.buffer.stretch import Stretch
 from jobs.ingestion.ledger import Row
 from udfs.ingestion.account import Drop
 from udfs.ingestion.log_record import length_of
-
-
-class Memory:
-    """Bytes of events in memory, of all tenants."""
-
-    __slots__ = ("limit_bytes", "used_bytes")
-
-    def __init__(self, limit_bytes: int) -> None:
-        self.limit_bytes = limit_bytes
-        self.used_bytes = 0
-
-    @property
-    def is_tight(self) -> bool:
-        """Whether more than half of it is in use."""
-        return 2 * self.used_bytes > self.limit_bytes
-
-
-class Stretch:
-    """Events that follow one another in one part and are nowhere else."""
-
-    __slots__ = ("after", "events", "last", "part", "since_s", "size")
-
-    def __init__(self, part: Part, after: int, since_s: float) -> None:
-        self.part = part
-        self.after = after
-        """Their numbers are higher than this."""
-        self.last = after
-        self.events = 0
-        self.size = 0
-        self.since_s = since_s
 
 
 class TenantQueue:
@@ -119,6 +91,7 @@ class TenantQueue:
                 waiting.taken = True
                 size += waiting.size
                 taken.append(waiting)
+            self._memory.flying += 1
         self._pop_settled()
         return taken, size
 
@@ -149,6 +122,7 @@ class TenantQueue:
         for waiting in self._flying:
             waiting.taken = False
         self._ready.extendleft(reversed(self._flying))
+        self._memory.flying -= len(self._flying)
         self._flying.clear()
 
     def settle(self, events: Iterable[Waiting], *, refused: bool) -> list[Receipt]:
@@ -182,6 +156,7 @@ class TenantQueue:
                 waiting = (self._ready or self._tail).popleft()
                 if waiting.settled:
                     self._flying.append(waiting)
+                    self._memory.flying += 1
                     continue
                 waiting.settled = True
                 if waiting.receipt is not None:
@@ -296,6 +271,7 @@ class TenantQueue:
             self.row.delivered(events - refused)
             self.row.dropped(Drop.REFUSED, refused)
             self._use(-size)
+            self._memory.flying -= events
         self._forget_settled()
 
     def _forget_settled(self) -> None:
