@@ -20,7 +20,9 @@ from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
 from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
+from udfs.alerting.storm import StormLimit, StormLimits
 from udfs.alerting.throttle import Throttles
+from udfs.alerting.wall_clock import duration_ms
 
 _PLACE: Final = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<key>key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<field>[^`]*)`$")
@@ -67,10 +69,27 @@ def _whole(root: Node, folder: Path) -> Configuration:
         calendar += maintenance_of(node, tree, tenant_id)
         throttles = throttles_of(node, tree, tenant_id, routes[tenant_id].receivers, throttles)
         definitions += definitions_of(node, tree, tenant_id, routes[tenant_id].receivers)
-    settings = replace(whole.settings, escalation=escalation, maintenance=tuple(calendar), throttles=throttles)
+    settings = replace(
+        whole.settings,
+        escalation=escalation,
+        maintenance=tuple(calendar),
+        throttles=throttles,
+        storms=_storms(root, section),
+    )
     route = settings.route
     route = replace(route, routes=(*routes_of(tuple(definitions), route), *route.routes))
     return replace(whole, settings=replace(settings, route=route), definitions=tuple(definitions))
+
+
+def _storms(root: Node, section: NativeSection) -> StormLimits:
+    own = {tenant_id: tree.storm for tenant_id, tree in section.tenants.items() if tree.storm is not None}
+    places: list[tuple[NodePath, StormLimit | None]] = [((), section.storm)]
+    for path, limit in [*places, *((("tenants", name), each) for name, each in own.items())]:
+        try:
+            duration_ms("0s" if limit is None else limit.calm)
+        except ValueError as error:
+            raise root.at((*path, "storm", "calm")).mistake(str(error)) from None
+    return StormLimits(tenants=own, each=section.storm)
 
 
 def _routes(node: Node, folder: Path) -> Configuration:

@@ -9,6 +9,7 @@ from schemas.json_schema import schema_of
 from udfs.alerting.escalation_chain import Chain, Person
 from udfs.alerting.maintenance import MaintenanceWindow
 from udfs.alerting.on_call_schedule import Name, OnCallSchedule
+from udfs.alerting.storm import StormLimit
 from udfs.alerting.throttle import Rate
 
 Matchers = tuple[Annotated[str, Meta(min_length=1)], ...]
@@ -45,6 +46,8 @@ class TreeSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     escalations: tuple[EscalationSection, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
     throttles: ThrottleSection = ThrottleSection()
+    storm: StormLimit | None = None
+    """Of each tenant without a tree, and of alerts without a tenant; in a tenant's tree, its own."""
     definitions: tuple[AlertDefinition, ...] = ()
     """Alerts of anomalies and summaries that are made here; a tenant's are about its own."""
 

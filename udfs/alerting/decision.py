@@ -27,6 +27,8 @@ class DecisionReason(StrEnum):
     """`refers_to` has the names of the intervals, none of which holds now."""
     THROTTLED = "throttled"
     """The receiver or the tenant has had its share; `refers_to` is the tenant. What it missed comes with the next."""
+    HELD_BY_STORM = "held_by_storm"
+    """Too many groups of a tenant opened at once: it waits until it is calm, and then for its turn."""
     DUPLICATE = "duplicate"
     """The channel knows all of it, and its repeat interval has not passed."""
     STILL_SENDING = "still_sending"

@@ -25,13 +25,15 @@ from udfs.alerting.inhibition import Inhibition
 from udfs.alerting.label_text import labels_text
 from udfs.alerting.merge import merged, with_end
 from udfs.alerting.mute import mute_of
-from udfs.alerting.notice import common_to, notification_id
+from udfs.alerting.notice import common_to, in_common, notification_id
 from udfs.alerting.notification import Notification, NotificationReason
 from udfs.alerting.notification_log import LogEntry, notify_reason
 from udfs.alerting.records import AlertRecord, ClockRecord, GroupRecord, Pending, Record
 from udfs.alerting.route import Route, matching_routes, walk
 from udfs.alerting.settings import Channel, DispatchSettings
 from udfs.alerting.silence import Silence, Silences
+from udfs.alerting.storm import ALERT_NAME as STORM_ALERT
+from udfs.alerting.storm import Storms
 from udfs.alerting.throttle import HeldBack, Throttling, held_back_texts
 
 CLEAN_UP_EVERY_MS = 30_000
@@ -69,6 +71,7 @@ class Dispatcher:
         records = tuple(records)
         self.escalations = Escalations(settings.escalation, records)
         self.throttling = Throttling(settings.throttles, records)
+        self.storms = Storms(settings.storms, records)
         self._take_settings(settings)
         self._restore(records, now_ms)
 
@@ -134,6 +137,8 @@ class Dispatcher:
         decisions: list[Decision] = []
         for identifier in sorted(due):
             self._look_at(due[identifier], now_ms, notifications, decisions)
+        for alert in self.storms.advance(now_ms):
+            self._take(alert, now_ms, decisions)
         for receiver, held in self.throttling.due(now_ms):
             self._tell_held_back(receiver, held, now_ms, notifications, decisions)
         for name in self.escalations.due(now_ms):
@@ -180,6 +185,7 @@ class Dispatcher:
         times = [
             self.escalations.next_at_ms,
             self.throttling.next_at_ms,
+            self.storms.next_at_ms,
             self._calendar_at_ms if self._calendar_at_ms < NEVER_MS else None,
         ]
         while self._agenda:
@@ -214,7 +220,7 @@ class Dispatcher:
         return [Record(kind, key, self._value(kind, key)) for kind, key in changed] + self._other_changes()
 
     def _other_changes(self) -> list[Record]:
-        return [*self.escalations.take_changes(), *self.throttling.take_changes()]
+        return [*self.escalations.take_changes(), *self.throttling.take_changes(), *self.storms.take_changes()]
 
     def records(self) -> list[Record]:
         """Return all records, enough to go on from."""
@@ -227,6 +233,7 @@ class Dispatcher:
         return [Record(kind, key, self._value(kind, key)) for kind, key in keys] + [
             *self.escalations.records(),
             *self.throttling.records(),
+            *self.storms.records(),
         ]
 
     # What is asked about it.
@@ -342,6 +349,8 @@ class Dispatcher:
         self._changed["group", group.group_id] = None
 
     def _look_at(self, group: Group, now_ms: int, notifications: list[Notification], decisions: list[Decision]) -> None:
+        if not group.flushed and not self.storms.is_idle:
+            self._open(group, now_ms)
         group.flushed = True
         self._look_next(group, now_ms + group.route.group_interval_ms)
         if not group.members:
@@ -359,6 +368,17 @@ class Dispatcher:
             self._tell_end(told, notifications, decisions)
         self._escalate(group, now_ms, notifications, decisions)
         self._leave(group, now_ms)
+
+    def _open(self, group: Group, now_ms: int) -> None:
+        """Count a group that is looked at for the first time and of which nobody has been told yet."""
+        receiver = group.route.receiver
+        entries = (self.log.get((group.key, receiver, each.name)) for each in self.settings.receivers[receiver])
+        alerts = [self.alerts[each] for each in group.members if not self.alerts[each].is_resolved(now_ms)]
+        if not alerts or any(entry is not None and entry.firing for entry in entries):
+            return
+        labels = in_common(alert.labels for alert in alerts)
+        if labels.get("alertname") != STORM_ALERT:
+            self.storms.opened(labels.get("tenant_id", ""), _escalation_name(group), labels, now_ms)
 
     def _not_muted(self, group: Group, now_ms: int, decisions: list[Decision]) -> list[str]:
         """Return the members that nothing holds back."""
@@ -381,6 +401,9 @@ class Dispatcher:
             shown.append(identity)
         if mute is not None:
             said[""] = mute.reason, mute.intervals
+        elif shown and self.storms.holds(_escalation_name(group), now_ms):
+            said[""] = DecisionReason.HELD_BY_STORM, ""
+            shown = []
         for identity, (reason, refers_to) in said.items():
             if group.said.get(identity) != (reason, refers_to):
                 decisions.append(_of_group(group, DecisionReason(reason), now_ms, identity, refers_to))
@@ -724,6 +747,7 @@ class Dispatcher:
         self.settings = settings
         self.escalations.settings = settings.escalation
         self.throttling.throttles = settings.throttles
+        self.storms.limits = settings.storms
         # At the first chance: a window may have opened, or be no more.
         self._calendar_at_ms = 0
         self._routes = tuple(walk(settings.route))

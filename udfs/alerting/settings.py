@@ -7,6 +7,7 @@ from udfs.alerting.escalations import EscalationSettings
 from udfs.alerting.inhibition import InhibitRule
 from udfs.alerting.interval import TimeInterval
 from udfs.alerting.route import Route
+from udfs.alerting.storm import StormLimits
 from udfs.alerting.throttle import Throttles
 
 RESOLVE_TIMEOUT_MS = 300_000
@@ -33,3 +34,4 @@ class DispatchSettings(Struct, frozen=True, kw_only=True):
     escalation: EscalationSettings = EscalationSettings()
     maintenance: tuple[Maintenance, ...] = ()
     throttles: Throttles = Throttles()
+    storms: StormLimits = StormLimits()

@@ -8,6 +8,7 @@ import pytest
 from jobs.dispatch.native_configuration import load, parse
 from jobs.errors import SentinelError
 from udfs.alerting.route import matching_routes
+from udfs.alerting.storm import StormLimit, StormLimits
 from udfs.alerting.throttle import Rate
 
 FILE = Path(__file__).parents[2] / "golden" / "dispatch" / "native.yml"
@@ -78,6 +79,10 @@ def test_throttles_are_of_receivers_and_tenants_by_their_names_in_the_whole() ->
     assert found.tenants == {"acme": Rate(notices=50, per="1h")}
 
 
+def test_a_storm_is_one_of_a_tenant_by_the_limit_of_its_tree_or_the_operators() -> None:
+    assert load(FILE).settings.storms == StormLimits(each=StormLimit(groups=50))
+
+
 def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
     night = load(FILE).settings.escalation.roster.schedules["ops"].layers[1]
     assert night.hours is not None
@@ -112,6 +117,7 @@ def test_times_of_day_are_texts_and_no_numbers_of_yaml_1_1() -> None:
             "throttles.receivers.tem: there is no receiver tem",
         ),
         ("notices: 200, per: 1h", "notices: 200, per: 0s", "throttles.each_tenant.per: 0 is no time"),
+        ("storm: {groups: 50}", "storm: {groups: 50, calm: 8d}", "storm.calm: 8d is longer than 7d"),
         ("- receiver: pager", "- receiver: paper", "alertmanager.route.routes[0].receiver: there is no receiver"),
     ],
 )
