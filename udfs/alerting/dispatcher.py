@@ -447,7 +447,7 @@ class Dispatcher:
         if before == identifier:
             self._say_once(group, channel, DecisionReason.STILL_SENDING, now_ms, decisions, identifier)
             return
-        tenant_id = told.tenant_id()
+        tenant_id = "" if self.throttling.is_idle else told.tenant_id()
         if not self.throttling.admits(receiver, tenant_id, now_ms):
             self.throttling.hold(receiver, tenant_id, group.key, now_ms)
             # Nobody leaves before it has been told: the next look tries again.

@@ -71,6 +71,11 @@ class Throttling:
             elif kind == HELD and value is not None:
                 self.held[key] = msgpack.decode(value, type=HeldBack)
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether there is no limit at all."""
+        return not self.throttles.receivers and not self.throttles.tenants and self.throttles.each_tenant is None
+
     def admits(self, receiver: str, tenant_id: str, now_ms: int) -> bool:
         """Return whether a notice may go to a receiver now, and count it if so."""
         limits = self._limits(receiver, tenant_id)
