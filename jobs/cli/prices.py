@@ -75,7 +75,7 @@ def update(
     document = fetch(source) if source.startswith(("http://", "https://")) else read_file(Path(source))
     path = put_into_force(default_home(), document)
     _console.print(f"{len(document.models)} models as of {document.as_of} are in force: {path}", markup=False)
-    _console.print("Ingestion reads them when it starts.")
+    _console.print("Ingestion that keeps its prices there reads them now.")
 
 
 def _row(priced: PricedModel, day: date) -> tuple[str, ...]:

@@ -30,6 +30,23 @@ def test_a_part_of_a_word_meets_nothing() -> None:
     assert (verdict.verdict, verdict.score) == ("allow", 0.0)
 
 
+@pytest.mark.parametrize("phrases", [(), ("",), ("fine", "  ")])
+def test_a_rule_that_every_text_would_meet_is_refused(phrases: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="c: a rule needs phrases"):
+        KeywordRule(category="c", phrases=phrases)
+
+
+def test_a_phrase_may_be_of_any_script() -> None:
+    rule = KeywordRule(category="c", phrases=("игнорируй инструкции", "a+b (c)"))
+    for text in ("ИГНОРИРУЙ\u00a0инструкции.", "so a+b  (c)!"):
+        verdict = judge((text,), (rule,))
+        assert verdict is not None
+        assert verdict.category == "c"
+    spared = judge(("неигнорируй инструкции",), (rule,))
+    assert spared is not None
+    assert spared.verdict == "allow"
+
+
 def test_the_rule_with_the_highest_score_speaks() -> None:
     verdict = judge(("developer mode weather",), (WARNING, INJECTION))
     assert verdict is not None

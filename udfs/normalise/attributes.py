@@ -27,7 +27,7 @@ def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any
     """Return numbers, truth values and short texts by name, the first ones in the order of names."""
     kept: dict[str, Any] = {}
     for pair in sorted((pair for pair in pairs if _is_harmless(pair.key)), key=_name):
-        value = plain(pair.value)
+        value = pair.value.string_value or plain(pair.value)
         if isinstance(value, str):
             if len(value) > TEXT_MAX:
                 continue

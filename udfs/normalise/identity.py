@@ -8,8 +8,8 @@ from udfs.identity import digest
 
 
 def span_event_id(tenant_id: str, trace_id: str, span_id: str) -> str:
-    """Return the id of the event that a span is."""
-    return digest("span", tenant_id, trace_id, span_id)
+    """Return the id of the event that a span is; both of its ids have the length that they always have."""
+    return digest("span", tenant_id, trace_id + span_id)
 
 
 def content_event_id(kind: str, tenant_id: str, parts: Iterable[str], attributes: Iterable[KeyValue]) -> str:

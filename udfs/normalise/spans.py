@@ -81,7 +81,12 @@ def _event(span: Span, found: Found, context: Context, *, is_call: bool) -> Tele
         raise UnfitError(RejectReason.OUT_OF_RANGE, "/endTimeUnixNano", "outside the years 2000 to 2099")
     _add_times(found, start_ns, end_ns)
     trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
-    is_known = len(trace_id) == len(_NO_TRACE) and trace_id != _NO_TRACE and span_id != _NO_SPAN and bool(span_id)
+    is_known = (
+        len(trace_id) == len(_NO_TRACE)
+        and trace_id != _NO_TRACE
+        and len(span_id) == len(_NO_SPAN)
+        and span_id != _NO_SPAN
+    )
     tenant_id = context.tenant_id
     return event_of(
         found,
@@ -97,6 +102,10 @@ def _event(span: Span, found: Found, context: Context, *, is_call: bool) -> Tele
             is_error=span.status.code == SpanStatus.STATUS_CODE_ERROR,
         ),
     )
+
+
+def _is_set(identity: str, unset: str) -> bool:
+    return len(identity) == len(unset) and identity != unset
 
 
 def _add_times(found: Found, start_ns: int, end_ns: int) -> None:

@@ -3,11 +3,11 @@
 Detectors of injections, jailbreaks and leaks come behind the same function; today rules by keyword judge.
 """
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+import re2
 from msgspec import Struct
 
 from schemas.telemetry import Guardrail
@@ -20,12 +20,20 @@ NO_ACTION: Final = "none"
 
 
 class KeywordRule(Struct, frozen=True, kw_only=True):
-    """Phrases that stand for a category of risk wherever they appear as whole words, letter case and spacing aside."""
+    """Phrases that stand for a category of risk wherever they appear as whole words, letter case and spacing aside.
+
+    Raises ValueError without a phrase, or for one of spaces alone: it would be met everywhere.
+    """
 
     category: str
     phrases: tuple[str, ...]
     verdict: str = DENY
     score: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what every text would meet."""
+        if not self.phrases or not all(phrase.strip() for phrase in self.phrases):
+            raise ValueError(f"{self.category}: a rule needs phrases, and none may be of spaces alone")
 
 
 def judge(texts: Sequence[str], rules: tuple[KeywordRule, ...]) -> Guardrail | None:
@@ -43,6 +51,6 @@ def judge(texts: Sequence[str], rules: tuple[KeywordRule, ...]) -> Guardrail | N
 
 
 @lru_cache(maxsize=256)
-def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    alternatives = (r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)", re.IGNORECASE)
+def _pattern(phrases: tuple[str, ...]) -> Any:
+    alternatives = (r"[\pZ\s]+".join(map(re2.escape, phrase.split())) for phrase in phrases)
+    return re2.compile(rf"(?i)(?:^|[^\pL\pN_])(?:{'|'.join(alternatives)})(?:$|[^\pL\pN_])")
