@@ -14,7 +14,7 @@ import psutil
 from msgspec import Struct
 
 from jobs.bench.ingestion_load import Sent
-from jobs.bench.own_stack import load_average, own_stack
+from jobs.bench.own_stack import load_average, own_broker
 from jobs.client.handover import Handover, Item
 from jobs.client.record import EVENTS, CallRecord
 from jobs.errors import SentinelError
@@ -81,13 +81,11 @@ class IngestionResult(Struct, frozen=True, kw_only=True):
 
 
 def measure_ingestion(*, seconds: float, collector: Path | None, tell: Callable[[str], None]) -> IngestionResult:
-    """Measure on a stack of its own. Raises SentinelError when something accepted is missing from Kafka."""
+    """Measure on a broker of its own. Raises SentinelError when something accepted is missing from Kafka."""
     load_before = load_average()
-    with own_stack() as stack:
-        folder = stack.layout.home / "bench-ingestion"
-        folder.mkdir()
+    with own_broker() as (folder, servers):
         port = free_port(24_318)
-        with _program(folder, "gateway", _gateway(port, stack.bootstrap_servers), port) as gateway:
+        with _program(folder, "gateway", _gateway(port, servers), port) as gateway:
             url = f"http://{LOOPBACK}:{port}"
             warm = _load(url, "ndjson", _SMALL_BATCH, 2.0, None).accepted
             tell(f"OTLP, {_BATCH} spans a request ...")
@@ -103,7 +101,7 @@ def measure_ingestion(*, seconds: float, collector: Path | None, tell: Callable[
             wait_until(lambda: _delivered(url) >= accepted, "everything accepted to be delivered", deadline_s=_DRAIN_S)
         tell("counting what is in Kafka ...")
         beat = HEARTBEAT_METRIC.encode()
-        values = read_values(stack.bootstrap_servers, TELEMETRY.name)
+        values = read_values(servers, TELEMETRY.name)
         in_kafka = sum(1 for value in values if beat not in value)
     if in_kafka != accepted:
         raise SentinelError(f"{accepted} events were accepted, and {in_kafka} are in Kafka.")

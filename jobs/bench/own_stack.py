@@ -8,11 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jobs.errors import SentinelError
-from jobs.stack.layout import default_home
+from jobs.stack import kafka_broker
+from jobs.stack.launch import environment
+from jobs.stack.layout import Layout, default_home
+from jobs.stack.ports import LOOPBACK, free_port
+from jobs.stack.processes import stop
 from jobs.stack.services import DETECTION_MODULE, detection_arguments
 from jobs.stack.stack import Stack
+from jobs.stack.state import Ports
+from jobs.topics import TOPICS
 
 TASKMANAGERS = 2
+_KAFKA_GRACE_S = 15.0
 
 
 @contextmanager
@@ -36,6 +43,30 @@ def own_stack(prefix: str = "bench-") -> Iterator[Stack]:
                 patient = signal.signal(signal.SIGINT, signal.SIG_IGN)
                 stack.down()
                 signal.signal(signal.SIGINT, patient)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def own_broker(prefix: str = "bench-") -> Iterator[tuple[Path, str]]:
+    """Yield a folder and the address of a Kafka that runs in it, with all topics; the same, without Flink."""
+    beside = default_home().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with TemporaryDirectory(prefix=prefix, dir=beside, ignore_cleanup_errors=True) as folder:
+            layout = Layout(Path(folder))
+            kafka = free_port(29_092)
+            ports = Ports(
+                kafka=kafka, kafka_controller=free_port(29_093, frozenset({kafka})), flink_rest=0, flink_rpc=0
+            )
+            process = kafka_broker.start_broker(layout, ports, environment(layout))
+            try:
+                kafka_broker.wait_for_broker(process, ports)
+                kafka_broker.create_topics(ports, TOPICS)
+                yield layout.home, f"{LOOPBACK}:{kafka}"
+            finally:
+                stop([process], grace_s=_KAFKA_GRACE_S)
     finally:
         signal.signal(signal.SIGTERM, before)
 
