@@ -32,7 +32,7 @@ _SIDECAR_RATE: Final = 2_000.0
 _SIDECAR_BATCH: Final = 20
 _START_S: Final = 60.0
 _DRAIN_S: Final = 120.0
-_HANDOVERS: Final = 20_000
+_HANDOVERS: Final = 5_000
 _MEGABYTE: Final = 1024 * 1024
 
 
