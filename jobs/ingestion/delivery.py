@@ -85,6 +85,7 @@ class Delivery:
         self._failures = 0
         self._heartbeats_flying: set[int] = set()
         self._partitions = 0
+        self._has_a_say = any(account.delivered for account in buffer.accounts().values())
         self.heartbeats: Counter[int] = Counter()
         """Heartbeats that have arrived, by partition."""
         self.restarts = 0
@@ -205,6 +206,7 @@ class Delivery:
         with self._landed:
             self._flight_bytes -= sum(waiting.size for waiting, _ in reports)
             if arrived:
+                self._has_a_say = True
                 self._failures = 0
                 self.last_error = ""
                 self._alone.difference_update((waiting.tenant, waiting.number) for waiting in arrived)
@@ -286,10 +288,11 @@ class Delivery:
         """Write a heartbeat to every partition that has its previous one.
 
         It says nothing about events that still wait here: it is as old as the oldest of them, and older by the bound.
-        How old those are that an earlier process left, nobody knows.
+        How old those are that an earlier process left, nobody knows. An ingestion that never delivered anything says
+        nothing of time: others may write to the topic, and a replay of yesterday would come too late.
         """
         age_s = self._buffer.oldest_age_s()
-        if age_s == inf:
+        if age_s == inf or not self._has_a_say:
             return
         at_ms = int((self._now_s() - age_s) * 1_000) - self._settings.heartbeat_bound_ms
         for partition in range(self._partitions):

@@ -167,8 +167,11 @@ class Front:
     def _readiness(self) -> str:
         if self._draining:
             return "the process is being stopped"
-        if self._buffer.memory_bytes >= self._settings.buffer.memory_bytes:
-            return f"the buffer is full: {self._complaint() or 'it is emptied too slowly'}"
+        state = self._buffer.state()
+        is_disk_full = state.disk_bytes >= self._settings.buffer.disk_bytes
+        is_memory_full = state.memory_bytes >= self._settings.buffer.memory_bytes
+        if is_memory_full and (is_disk_full or state.disk_problem):
+            return f"the buffer is full: {self._complaint() or state.disk_problem or 'it is emptied too slowly'}"
         return ""
 
 
