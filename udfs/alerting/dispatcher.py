@@ -516,7 +516,7 @@ class Dispatcher:
         shown = self._not_muted(group, now_ms, decisions)
         firing = frozenset(shown) - resolved
         alerts = in_order([self.alerts[each] for each in group.members if each not in resolved])
-        held = next((f"{reason} by {by}" for name, (reason, by) in group.said.items() if " " not in name), "")
+        held = next((f"{why} by {by}" if by else why for name, (why, by) in group.said.items() if " " not in name), "")
         view = GroupView(
             group_key=group.key,
             receiver=group.route.receiver,
