@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jobs.ingestion.front import Front
 from jobs.ingestion.settings import IngestionSettings, ListenSettings, read
 from schemas.codec import decode_event
 from schemas.telemetry import TelemetryEvent
+from udfs.normalise.normalised import Rejection
 
 FREE = "127.0.0.1:0"
 EVENT: dict[str, Any] = {
@@ -31,9 +32,11 @@ EVENT: dict[str, Any] = {
 class Running:
     """A front that answers, and what has come to its buffer."""
 
-    def __init__(self, front: Front, buffer: Buffer) -> None:
+    def __init__(self, front: Front, buffer: Buffer, rejected: list[tuple[str, Rejection, bytes]]) -> None:
         self.front = front
         self.buffer = buffer
+        self.rejected = rejected
+        """Items that were kept for the dead letters: tenant, why, bytes."""
         self.http = f"http://127.0.0.1:{front.http_port}"
         # Plain HTTP: without this, each client would load all certificates of the machine.
         self.client = httpx.Client(base_url=self.http, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
@@ -63,15 +66,20 @@ def running(folder: Path, document: str = "{}") -> Iterator[Running]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    rejected: list[tuple[str, Rejection, bytes]] = []
+
+    def keep(tenant: str, items: Sequence[tuple[Rejection, bytes]]) -> None:
+        rejected.extend((tenant, each, payload) for each, payload in items)
+
     async def made() -> Front:
-        front = Front(settings, folder, buffer)
+        front = Front(settings, folder, buffer, keep=keep)
         await front.start()
         return front
 
     try:
         front = asyncio.run_coroutine_threadsafe(made(), loop).result(60)
         try:
-            running = Running(front, buffer)
+            running = Running(front, buffer, rejected)
             with running.client:
                 yield running
         finally:

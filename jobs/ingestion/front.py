@@ -22,6 +22,7 @@ from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.settings import IngestionSettings, LimitSettings
 from jobs.ingestion.tenants import Tenants
 from schemas.telemetry import TelemetryEvent
+from udfs.normalise.normalised import Rejection
 
 _SECRET_BYTES: Final = 32
 _RPC_GRACE_S: Final = 5.0
@@ -32,9 +33,19 @@ class Front:
     """Everything in front of the buffer. `folder` is that of the configuration file: paths in it are relative to it."""
 
     def __init__(
-        self, settings: IngestionSettings, folder: Path, buffer: Buffer, complaint: Callable[[], str] = lambda: ""
+        self,
+        settings: IngestionSettings,
+        folder: Path,
+        buffer: Buffer,
+        *,
+        complaint: Callable[[], str] = lambda: "",
+        metrics: RequestMetrics | None = None,
+        keep: Callable[[str, Sequence[tuple[Rejection, bytes]]], None] | None = None,
     ) -> None:
-        """Open the ports; `complaint` says what keeps the buffer from being emptied. Raises SentinelError."""
+        """Open the ports. Raises SentinelError.
+
+        `complaint` says what keeps the buffer from being emptied; `keep` takes rejected items, with their bytes.
+        """
         self._settings = settings
         self._folder = folder
         self._buffer = buffer
@@ -44,7 +55,7 @@ class Front:
         self._hosts = tuple(sorted({split_address(address)[0] for address in addresses}))
         refuse_open_to_the_world(settings.auth, self._hosts)
         self.gatekeeper = Gatekeeper(settings.auth, folder)
-        self._metrics = RequestMetrics()
+        self._metrics = metrics or RequestMetrics()
         self.memory = RequestMemory(settings.memory_bytes_max)
         self._metrics.registry.register(LedgerCollector(buffer, self.memory))
         state = folder / settings.buffer.folder
@@ -62,6 +73,7 @@ class Front:
             metrics=self._metrics,
             ack=settings.ack,
             watch=self._watch(state),
+            keep=keep,
         )
         self._servers = self._new_servers()
         self._rpc = self._new_rpc()

@@ -4,17 +4,22 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from jobs.errors import SentinelError
 from jobs.ingestion.buffer import Buffer
 from jobs.ingestion.front import Front
+from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.settings import IngestionSettings, load
+
+if TYPE_CHECKING:
+    from jobs.ingestion.rejected_letters import RejectedLetters
 
 _DRAIN_S: Final = 20.0
 """What a stop waits for the buffer to be delivered; the rest stays on the disk."""
+_LETTERS_S: Final = 5.0
 _LOOK_S: Final = 2.0
 """How often files are looked at for changes."""
 _log: Final = logging.getLogger("jobs.ingestion")
@@ -46,7 +51,16 @@ class Program:
         state = self._folder / settings.buffer.folder
         buffer = Buffer(msgspec.structs.replace(settings.buffer, folder=state))
         outlet = self._outlet(buffer)
-        front = Front(settings, self._folder, buffer, lambda: outlet.last_error)
+        metrics = RequestMetrics()
+        letters = self._letters(metrics)
+        front = Front(
+            settings,
+            self._folder,
+            buffer,
+            complaint=lambda: outlet.last_error,
+            metrics=metrics,
+            keep=letters.keep if letters else None,
+        )
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,6 +79,8 @@ class Program:
         await front.stop()
         buffer.stop_taking_in()
         left = await asyncio.to_thread(outlet.stop, _DRAIN_S)
+        if letters is not None:
+            await asyncio.to_thread(letters.close, _LETTERS_S)
         buffer.close()
         _log.info("stopped: %d events wait for the next start", left)
 
@@ -85,6 +101,13 @@ class Program:
                 extra=settings.kafka.client,
             ),
         )
+
+    def _letters(self, metrics: RequestMetrics) -> "RejectedLetters | None":
+        if self._settings.role == "sidecar":
+            return None
+        from jobs.ingestion.rejected_letters import RejectedLetters  # noqa: PLC0415
+
+        return RejectedLetters(self._settings.kafka, metrics)
 
     def _listeners(self, front: Front, loop: asyncio.AbstractEventLoop) -> list[Any]:
         if not self._settings.topics:

@@ -5,12 +5,14 @@ Read and normalise, ask the limits, hand over to the buffer, and answer when the
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, Literal
 
+import msgspec
 from google.protobuf.message import DecodeError as ProtobufError
 
-from jobs.ingestion import otlp
+from jobs.ingestion import items, otlp
 from jobs.ingestion.auth.caller import Caller
 from jobs.ingestion.buffer import Ack, Buffer, Keyed, Unconfirmed
 from jobs.ingestion.buffer import Refusal as NoRoom
@@ -42,6 +44,11 @@ _REGISTRY_MAGIC: Final = b"\0"
 _REGISTRY_HEADER: Final = 5
 """Bytes of a magic zero and the number of a schema, which registries put before a record."""
 
+LETTERS_MAX: Final = 100
+"""Rejected items of one request that are kept; the sender is told of all."""
+
+Item = Callable[[int], bytes]
+"""From the position of an item in its request to its bytes."""
 RecordFormat = Literal["json", "avro", "otlp-traces", "otlp-metrics", "otlp-logs"]
 SIGNALS: Final = {f"otlp-{signal.value}": signal for signal in Signal}
 
@@ -58,8 +65,9 @@ class Reception:
         metrics: RequestMetrics,
         ack: Ack,
         watch: Callable[[Sequence[TelemetryEvent]], None] | None = None,
+        keep: Callable[[str, Sequence[tuple[Rejection, bytes]]], None] | None = None,
     ) -> None:
-        """Put together what takes part; `watch` sees the events that are about to be taken."""
+        """Put together what takes part; `watch` sees events that come in, `keep` what is rejected, with its bytes."""
         self._buffer = buffer
         self.limits = limits
         """Replaced when the configuration changes."""
@@ -67,11 +75,13 @@ class Reception:
         self._metrics = metrics
         self._ack = ack
         self._watch = watch
+        self._keep = keep
 
     async def otlp(self, caller: Caller, signal: Signal, body: bytes, *, is_json: bool) -> Taken:
         """Take an export request. Raises RefusedError."""
-        result = self._exported(caller.tenant, signal, body, is_json=is_json)
-        taken = await self._take(caller, result, len(body))
+        message = _message(signal, body, is_json=is_json)
+        result = self._exported(caller.tenant, signal, message)
+        taken = await self._take(caller, result, len(body), lambda index: items.exported(message, signal, index))
         if isinstance(result, NormalisedMetrics):
             # What was refused and comes again is counted from where it was before.
             self._tenants.tenant(caller.tenant).streams.keep(result.advanced)
@@ -80,11 +90,13 @@ class Reception:
     async def lines(self, caller: Caller, body: bytes, *, strict: bool = False, ack: Ack | None = None) -> Taken:
         """Take NDJSON. Raises RefusedError."""
         result = events_of_lines(body, self._tenants.context(caller.tenant))
-        return await self._take(caller, _own(result, strict=strict), len(body), ack)
+        self._refuse_unless_good(caller, result, partial(items.line, body), strict=strict)
+        return await self._take(caller, result, len(body), partial(items.line, body), ack)
 
     async def document(self, caller: Caller, body: bytes, *, strict: bool = False, ack: Ack | None = None) -> Taken:
         """Take one event, or an array of events, in JSON. Raises RefusedError."""
         context = self._tenants.context(caller.tenant)
+        item: Item = partial(items.element, body)
         if body.lstrip().startswith(_STARTS_ARRAY):
             try:
                 result = events_of_array(body, context)
@@ -93,56 +105,42 @@ class Reception:
             except RecursionError:
                 raise RefusedError(Refusal.UNDECODABLE, "The body cannot be read: nested too deep.") from None
         else:
+            item = partial(_only, body)
             result = Normalised()
             if body.strip():
                 _add(result, event_of_json(body, context))
-        return await self._take(caller, _own(result, strict=strict), len(body), ack)
+        self._refuse_unless_good(caller, result, item, strict=strict)
+        return await self._take(caller, result, len(body), item, ack)
 
-    async def messages(self, caller: Caller, events: Iterable[ingestion_pb2.TelemetryEvent], size_bytes: int) -> Taken:
+    async def messages(self, caller: Caller, events: Sequence[ingestion_pb2.TelemetryEvent], size_bytes: int) -> Taken:
         """Take messages of our gRPC service. Raises RefusedError."""
         context = self._tenants.context(caller.tenant)
         result = Normalised()
         for index, event in enumerate(events):
             _add(result, event_of_json(event_json(event), context, index))
-        return await self._take(caller, result, size_bytes)
+        return await self._take(caller, result, size_bytes, lambda index: event_json(events[index]))
 
-    async def records(self, caller: Caller, format_: RecordFormat, records: Sequence[bytes]) -> Taken:
-        """Take records of a foreign topic, each a request of its own. Raises RefusedError when it should be retried."""
-        result = Normalised()
-        size = 0
-        context = self._tenants.context(caller.tenant)
-        for index, record in enumerate(records):
-            size += len(record)
-            if format_ == "json":
-                _add(result, event_of_json(record, context, index))
-            elif format_ == "avro":
-                _add(result, _event_of_avro(record, context, index))
-            else:
-                self._add_exported(result, caller.tenant, SIGNALS[format_], record, index)
-        return await self._take(caller, result, size)
-
-    def _add_exported(self, result: Normalised, tenant: str, signal: Signal, record: bytes, index: int) -> None:
-        try:
-            part = self._exported(tenant, signal, record, is_json=False)
-        except RefusedError as problem:
-            result.rejected.append(
-                Rejection(index=index, reason=RejectReason.UNDECODABLE, pointer="", detail=problem.detail)
-            )
+    async def records(self, caller: Caller, format_: RecordFormat, records: Sequence[bytes]) -> None:
+        """Take records of a foreign topic. Raises RefusedError when they are to be tried again."""
+        if format_ in SIGNALS:
+            for record in records:
+                try:
+                    # One after the other: counters of one are counted from where the one before left them.
+                    await self.otlp(caller, SIGNALS[format_], record, is_json=False)
+                except RefusedError as refused:
+                    if refused.refusal is not Refusal.UNDECODABLE:
+                        raise
+                    unreadable = Rejection(index=0, reason=RejectReason.UNDECODABLE, pointer="", detail=refused.detail)
+                    self._reject(caller, [unreadable], partial(_only, record))
             return
-        if isinstance(part, NormalisedMetrics):
-            self._tenants.tenant(tenant).streams.keep(part.advanced)
-        result.events += part.events
-        result.rejected += part.rejected
-        result.ignored += part.ignored
-        result.fallbacks += part.fallbacks
+        context = self._tenants.context(caller.tenant)
+        result = Normalised()
+        for index, record in enumerate(records):
+            read = event_of_json if format_ == "json" else _event_of_avro
+            _add(result, read(record, context, index))
+        await self._take(caller, result, sum(map(len, records)), records.__getitem__)
 
-    def _exported(self, tenant: str, signal: Signal, body: bytes, *, is_json: bool) -> Normalised:
-        kind = otlp.REQUESTS[signal]
-        try:
-            message: Any = message_of_json(body, kind) if is_json else kind.FromString(body)
-        except (ProtobufError, ValueError) as problem:
-            what = f"no {kind.DESCRIPTOR.name}" + (f" ({problem})" if is_json else "")
-            raise RefusedError(Refusal.UNDECODABLE, f"The body is {what}.") from None
+    def _exported(self, tenant: str, signal: Signal, message: Any) -> Normalised:
         context = self._tenants.context(tenant)
         known = self._tenants.tenant(tenant)
         match signal:
@@ -153,11 +151,31 @@ class Reception:
             case Signal.LOGS:
                 return events_of_logs(message.resource_logs, context)
 
-    async def _take(self, caller: Caller, result: Normalised, size_bytes: int, ack: Ack | None = None) -> Taken:
+    def _refuse_unless_good(self, caller: Caller, result: Normalised, item: Item, *, strict: bool) -> None:
+        """Refuse a request none of whose events can be taken, or when it is to be all or nothing, not all of them."""
+        if result.rejected and (strict or not result.events):
+            self._metrics.normalised(msgspec.structs.replace(result, events=[]))
+            self._reject(caller, result.rejected, item)
+            raise RefusedError(
+                Refusal.UNDECODABLE,
+                f"{len(result.rejected)} of {result.items} events cannot be accepted; nothing was taken.",
+                rejected=tuple(result.rejected),
+            )
+
+    def _reject(self, caller: Caller, rejected: Sequence[Rejection], item: Item) -> None:
+        """Count what cannot become events, and keep it for whoever looks into it."""
+        for reason, count in Counter(each.reason for each in rejected).items():
+            self._buffer.reject(caller.tenant, reason, count)
+        if self._keep is not None:
+            self._keep(caller.tenant, [(each, item(each.index)) for each in rejected[:LETTERS_MAX]])
+
+    async def _take(
+        self, caller: Caller, result: Normalised, size_bytes: int, item: Item, ack: Ack | None = None
+    ) -> Taken:
         tenant, events = caller.tenant, result.events
         self._metrics.normalised(result)
-        for reason, count in Counter(each.reason for each in result.rejected).items():
-            self._buffer.reject(tenant, reason, count)
+        if result.rejected:
+            self._reject(caller, result.rejected, item)
         if not events:
             return Taken(accepted=0, rejected=tuple(result.rejected))
         tokens = sum(event.data.total_tokens or 0 for event in events)
@@ -202,16 +220,17 @@ def _event_of_avro(record: bytes, context: Context, index: int) -> TelemetryEven
     return event_of_json(encode(event), context, index)
 
 
-def _own(result: Normalised, *, strict: bool) -> Normalised:
-    """Refuse a request none of whose events can be taken, or when it is to be all or nothing, not all of them."""
-    if result.rejected and (strict or not result.events):
-        count = len(result.rejected)
-        raise RefusedError(
-            Refusal.UNDECODABLE,
-            f"{count} of {result.items} events cannot be accepted; nothing was taken.",
-            rejected=tuple(result.rejected),
-        )
-    return result
+def _message(signal: Signal, body: bytes, *, is_json: bool) -> Any:
+    kind = otlp.REQUESTS[signal]
+    try:
+        return message_of_json(body, kind) if is_json else kind.FromString(body)
+    except (ProtobufError, ValueError) as problem:
+        what = f"no {kind.DESCRIPTOR.name}" + (f" ({problem})" if is_json else "")
+        raise RefusedError(Refusal.UNDECODABLE, f"The body is {what}.") from None
+
+
+def _only(body: bytes, _index: int) -> bytes:
+    return body
 
 
 def _add(result: Normalised, one: TelemetryEvent | Rejection) -> None:

@@ -1,5 +1,6 @@
 """The JSON interface says of every event whether it was taken, and why not (RFC 9457)."""
 
+import base64
 import json
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import grpc
 import httpx
 import pytest
 
+from jobs.ingestion.rejected_letters import letter as letter_of
+from schemas.codec import decode_record, encode
+from schemas.dead_letter import DeadLetter
 from schemas.proto.llmsentinel.v1 import ingestion_pb2
 from schemas.telemetry import Data, Guardrail, Metadata, Parameters, Source, TelemetryEvent
 from tests.ingestion import EVENT, Running, running
@@ -74,6 +78,21 @@ def test_all_or_nothing_is_refused_with_the_faults(front: Running) -> None:
         [fault] = document["errors"]
         assert fault["pointer"] == "/data/latency_ms"
     assert front.events() == []
+
+
+def test_what_is_rejected_is_kept_with_its_bytes_and_counted(tmp_path: Path) -> None:
+    with running(tmp_path) as front:
+        bad, good = json.dumps(BAD), json.dumps(EVENT)
+        post(front, f"{good}\n\n{bad}\n".encode(), "application/x-ndjson")
+        post(front, f"[{good}, {bad}]".encode())
+        post(front, bad.encode())
+        kept = [(tenant, each.reason.value, payload) for tenant, each, payload in front.rejected]
+        assert kept == [("default", "wrong_type", bad.encode())] * 3
+        account = front.buffer.accounts()["default"]
+        assert dict(account.rejected) == {"wrong_type": 3}
+        letter = letter_of("acme", front.rejected[0][1], front.rejected[0][2])
+        assert decode_record(encode(letter), DeadLetter) == letter
+        assert base64.b64decode(letter.payload_base64) == bad.encode()
 
 
 @pytest.mark.parametrize("body", [b"[1", b"[" * 3_000, b'[{"a": }]'])

@@ -146,6 +146,7 @@ def test_bad_items_are_counted_and_named_and_the_others_taken(front: Running, wa
         )
     assert response.partial_success.rejected_spans == 1
     assert "endTimeUnixNano" in response.partial_success.error_message
+    assert Span.FromString(front.rejected.pop()[2]).end_time_unix_nano == 1
     assert len(front.events()) == 2
 
 
