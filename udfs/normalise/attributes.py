@@ -26,17 +26,16 @@ _CREDENTIAL: Final = re.compile(r"secret|password|cookie|authorization|api_?key"
 def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any]:
     """Return numbers, truth values and short texts by name, the first ones in the order of names."""
     kept: dict[str, Any] = {}
-    for pair in sorted((pair for pair in pairs if _is_harmless(pair.key)), key=_name):
-        value = pair.value.string_value or plain(pair.value)
-        if isinstance(value, str):
-            if len(value) > TEXT_MAX:
-                continue
-            value = redacted(value) if redact else value
-        if isinstance(value, str | int | float):
-            kept[pair.key] = value
-        if len(kept) == ATTRIBUTES_MAX:
-            break
-    return kept
+    for pair in pairs:
+        name = pair.key
+        if _is_harmless(name):
+            value = pair.value.string_value or plain(pair.value)
+            if isinstance(value, str):
+                if len(value) <= TEXT_MAX:
+                    kept[name] = redacted(value) if redact else value
+            elif isinstance(value, int | float):
+                kept[name] = value
+    return dict(sorted(kept.items())[:ATTRIBUTES_MAX])
 
 
 @lru_cache(maxsize=4_096)
