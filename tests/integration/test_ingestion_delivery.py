@@ -70,7 +70,7 @@ def read(stack: Stack, topic: str) -> list[Message]:
         for partition in range(PARTITIONS):
             _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
             consumer.assign([TopicPartition(topic, partition, 0)])
-            while consumer.position([TopicPartition(topic, partition)])[0].offset < end:
+            while end > 0 and consumer.position([TopicPartition(topic, partition)])[0].offset < end:
                 found.extend(message for message in consumer.consume(1_000, timeout=5) if message.error() is None)
     finally:
         consumer.close()
