@@ -315,8 +315,10 @@ class Dispatcher:
         if not group.alive:
             self._begin(group, now_ms)
         group.members.add(identity)
-        group.emptied_at_ms = None
-        self._empty.pop(group.group_id, None)
+        if group.emptied_at_ms is not None:
+            group.emptied_at_ms = None
+            self._empty.pop(group.group_id, None)
+            self._changed["group", group.group_id] = None
         if not group.flushed and alert.starts_at_ms + group.route.group_wait_ms < now_ms < group.next_at_ms:
             self._look_next(group, now_ms)
 
