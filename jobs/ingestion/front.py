@@ -26,6 +26,8 @@ from udfs.normalise.normalised import Rejection
 
 _SECRET_BYTES: Final = 32
 _RPC_GRACE_S: Final = 5.0
+_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of one gRPC message: what gRPC itself allows unless told otherwise, which exporters keep to."""
 _log: Final = logging.getLogger("jobs.ingestion")
 
 
@@ -165,15 +167,20 @@ class Front:
         from jobs.ingestion.rpc.server import RpcServer  # noqa: PLC0415
         from jobs.ingestion.rpc.service import IngestionService  # noqa: PLC0415
 
+        bytes_max = min(settings.request_bytes_max, _MESSAGE_BYTES_MAX)
         service = IngestionService(
-            reception=self.reception, gatekeeper=self.gatekeeper, memory=self.memory, metrics=self._metrics
+            reception=self.reception,
+            gatekeeper=self.gatekeeper,
+            memory=self.memory,
+            metrics=self._metrics,
+            bytes_max=bytes_max,
         )
         return RpcServer(
             service,
             settings.listen.grpc,
             tls=settings.tls,
             folder=self._folder,
-            bytes_max=settings.request_bytes_max,
+            bytes_max=bytes_max,
         )
 
     def _readiness(self) -> str:

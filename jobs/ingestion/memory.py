@@ -44,6 +44,11 @@ class Lease:
         memory.peak = max(memory.peak, memory.used)
         self._held += size
 
+    def shrink(self, size: int) -> None:
+        """Give so many bytes back."""
+        self._memory.used -= size
+        self._held -= size
+
     def __enter__(self) -> Self:
         return self
 

@@ -101,7 +101,7 @@ class IngestionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     environment: str | None = None
     """Of events that name none, such as `production`."""
     request_bytes_max: Annotated[int, Meta(ge=1_024, le=64 * _MEGABYTE)] = 16 * _MEGABYTE
-    """Of one request, before and after decompression."""
+    """Of one request, before and after decompression; of a gRPC message at most 4 MiB."""
     memory_bytes_max: Annotated[int, Meta(ge=_MEGABYTE)] = 128 * _MEGABYTE
     """Of all requests together that are being read or handled; more are answered 503."""
 
@@ -125,6 +125,8 @@ def read(document: bytes) -> IngestionSettings:
     settings = msgspec.convert({} if raw is None else raw, IngestionSettings, dec_hook=_path)
     if settings.auth.certificates and (settings.tls is None or settings.tls.client_ca is None):
         raise ValueError("auth.certificates: needs tls.client_ca, or no certificate is ever asked for")
+    if settings.memory_bytes_max < 2 * settings.request_bytes_max:
+        raise ValueError("memory_bytes_max: must be at least twice request_bytes_max, or large requests never fit")
     if settings.topics and settings.role == "sidecar":
         raise ValueError("topics: a sidecar reads no topics; configure them at the gateway")
     if settings.listen == ListenSettings(http=None, grpc=None) and not settings.topics:

@@ -1,21 +1,29 @@
 """What `sentinel up` starts takes in an unmodified OpenTelemetry program, and finds what is wrong with its calls."""
 
+import base64
+import subprocess
 import time
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+from confluent_kafka import Producer
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from jobs.stack.ports import LOOPBACK
+from jobs.bench.ingestion_load import otlp_body
+from jobs.stack.layout import PROJECT, PYTHON
+from jobs.stack.ports import LOOPBACK, free_port
 from jobs.stack.stack import Stack
-from jobs.topics import ANOMALIES, TELEMETRY
+from jobs.topics import ANOMALIES, DEAD_LETTERS, TELEMETRY
 from schemas.anomaly import Anomaly
+from schemas.codec import decode_event
+from schemas.dead_letter import DeadLetter
 from schemas.telemetry import HEARTBEAT_METRIC
+from tests.ingestion import EVENT
 from tests.runs import read_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -67,3 +75,43 @@ def test_an_absurd_call_of_an_opentelemetry_program_becomes_an_anomaly(tmp_path:
         assert account["unaccounted"] == 0
     finally:
         stack.down()
+
+
+def test_foreign_topics_are_normalised_and_what_is_rejected_becomes_a_dead_letter(stack: Stack, tmp_path: Path) -> None:
+    port = free_port(24_318)
+    config = tmp_path / "ingestion.yaml"
+    config.write_text(
+        f"""
+        listen: {{http: '{LOOPBACK}:{port}', grpc: null}}
+        kafka: {{bootstrap_servers: '{stack.bootstrap_servers}'}}
+        topics:
+          - {{topic: calls, format: json, tenant: acme}}
+          - {{topic: spans, format: otlp-traces, tenant: globex}}
+        """
+    )
+    producer = Producer({"bootstrap.servers": stack.bootstrap_servers})
+    application = f"foreign-{port}"
+    bad = b'{"event_id": "no more"}'
+    for value in (msgspec.json.encode(EVENT | {"application_id": application, "tenant_id": "other"}), bad):
+        producer.produce("calls", value)
+    producer.produce("spans", otlp_body(1, 0).replace(b"bench", b"spans"))
+    assert producer.flush(60) == 0
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([PYTHON, "-m", "jobs.ingestion", "--config", config], cwd=PROJECT, stderr=log)
+        try:
+
+            def found(values: list[bytes]) -> bool:
+                return any(application.encode() in value for value in values) and any(
+                    b'"globex"' in value for value in values
+                )
+
+            values = read_until(stack, TELEMETRY, found)
+            letters = read_until(stack, DEAD_LETTERS, lambda values: any(b'"ingestion"' in value for value in values))
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0, (tmp_path / "log").read_text()
+    events = [decode_event(value) for value in values]
+    assert {event.tenant_id for event in events if event.application_id == application} == {"acme"}
+    assert {event.data.operation for event in events if event.tenant_id == "globex"} == {"chat"}
+    decoded = [msgspec.json.decode(value, type=DeadLetter) for value in letters]
+    assert bad in {base64.b64decode(letter.payload_base64) for letter in decoded if letter.topic == "ingestion"}

@@ -253,14 +253,21 @@ def test_over_quota_and_overloaded_are_retryable_and_say_when(tmp_path: Path) ->
 
 
 def test_no_more_bytes_of_requests_are_held_than_allowed(tmp_path: Path) -> None:
-    with running(tmp_path, "memory_bytes_max: 1048576\nrequest_bytes_max: 1048576") as front:
-        assert post(front, bytes(1_040_000)).status_code == 503
-        with pytest.raises(grpc.RpcError) as failure:
-            export(front, bytes(1_040_000))
-        assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert front.front.memory.peak <= 1_048_576
-        assert front.front.memory.used == 0
-        assert post(front, request(span()).SerializeToString()).status_code == 200
+    with running(tmp_path, "memory_bytes_max: 2097152\nrequest_bytes_max: 1048576") as front:
+        memory = front.front.memory
+        with memory.lease() as others:
+            others.grow(1_500_000)
+            answer = post(front, bytes(1_040_000))
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            # Nobody knows how large a message will be, so that there has to be room for the largest.
+            with pytest.raises(grpc.RpcError) as failure:
+                export(front, b"")
+            assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert "RetryInfo" in details(failure.value)
+            assert post(front, request(span()).SerializeToString()).status_code == 200
+        assert export(front, request(span()).SerializeToString()) == b""
+        assert memory.peak <= 2_097_152
+        assert memory.used == 0
 
 
 def test_the_health_service_says_serving(front: Running) -> None:

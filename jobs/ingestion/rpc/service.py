@@ -4,6 +4,7 @@ Methods with one request are served as if they had a stream of them. A stream is
 credential is checked, and room in memory found, before the message is read; on the wire there is no difference.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +33,7 @@ _EXPORTS: Final = {
 }
 _OWN: Final = "/llmsentinel.v1.Ingestion/"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_MESSAGE_S: Final = 30.0
 _STATUS_KEY: Final = "grpc-status-details-bin"
 _log: Final = logging.getLogger(__name__)
 
@@ -49,11 +51,13 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
         gatekeeper: Gatekeeper,
         memory: RequestMemory,
         metrics: RequestMetrics,
+        bytes_max: int,
     ) -> None:
         self._reception = reception
         self._gatekeeper = gatekeeper
         self._memory = memory
         self._metrics = metrics
+        self._bytes_max = bytes_max
 
     def service(self, handler_call_details: Any) -> Any:
         """Return the handler of a method, None for one that is not ours."""
@@ -85,11 +89,18 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
             caller = await admitted(self._gatekeeper, _credentials(context))
         except RefusedError as refused:
             await _abort(context, refused)
-        async for message in requests:
-            try:
-                yield await self._taken("grpc_stream", caller, message, self._own)
-            except RefusedError as refused:
-                await _abort(context, refused)
+        messages = aiter(requests)
+        try:
+            while True:
+                with self._memory.lease() as lease:
+                    # A stream may be idle for as long as it likes; it holds no room meanwhile.
+                    message = await anext(messages, None)
+                    if message is None:
+                        return
+                    lease.grow(len(message))
+                    yield await self._taken("grpc_stream", caller, message, self._own)
+        except RefusedError as refused:
+            await _abort(context, refused)
 
     async def _own(self, caller: Caller, message: bytes) -> bytes:
         try:
@@ -107,10 +118,12 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
     ) -> bytes:
         try:
             caller = await admitted(self._gatekeeper, _credentials(context))
-            with self._memory.lease():
-                async for message in requests:
-                    return await self._taken(way, caller, message, take)
-            raise RefusedError(Refusal.UNDECODABLE, "The call has no message.")  # noqa: TRY301
+            with self._memory.lease() as lease:
+                # How large a message is shows when it is there: until then there is room for the largest.
+                lease.grow(self._bytes_max)
+                message = await _only_message(requests)
+                lease.shrink(self._bytes_max - len(message))
+                return await self._taken(way, caller, message, take)
         except RefusedError as refused:
             await _abort(context, refused)
 
@@ -120,9 +133,7 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
         began = time.perf_counter()
         outcome = "taken"
         try:
-            with self._memory.lease() as lease:
-                lease.grow(len(message))
-                return await take(caller, message)
+            return await take(caller, message)
         except RefusedError as refused:
             outcome = refused.refusal.name.lower()
             raise
@@ -134,6 +145,17 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
             ) from None
         finally:
             self._metrics.answered(way, outcome, time.perf_counter() - began)
+
+
+async def _only_message(requests: AsyncIterator[bytes]) -> bytes:
+    try:
+        async with asyncio.timeout(_MESSAGE_S):
+            message = await anext(aiter(requests), None)
+    except TimeoutError:
+        raise RefusedError(Refusal.TOO_SLOW, f"The message did not arrive within {_MESSAGE_S:g} s.") from None
+    if message is None:
+        raise RefusedError(Refusal.UNDECODABLE, "The call has no message.")
+    return message
 
 
 def _credentials(context: Context) -> Credentials:
