@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -621,3 +622,53 @@ def test_odd_retry_after_is_none(header: str) -> None:
 
 def test_retry_after_is_a_day_at_most() -> None:
     assert retry_after_ms("999999999", NOW_MS) == 86_400_000
+
+
+def test_proxy_gets_the_request_and_internal_targets_stay_refused(server: Receiving) -> None:
+    text = """
+receivers:
+- name: ops
+  webhook_configs:
+  - url: http://{host}/hook
+    http_config: {{proxy_url: '{proxy}', no_proxy: '192.0.2.1, .internal.example.org'}}
+"""
+    told = notification("ops", "webhook[0]")
+    (outcome,) = sent(text.format(host="8.8.8.8", proxy=server.url), told, allowed=())
+    assert isinstance(outcome, Sent)
+    assert [got.path for got in server.got] == ["http://8.8.8.8/hook"]
+    (outcome,) = sent(text.format(host="169.254.169.254", proxy=server.url), told, allowed=())
+    assert isinstance(outcome, Refused)
+    assert len(server.got) == 1
+
+
+def test_name_is_resolved_once_and_the_checked_address_is_used(
+    server: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+    answers = ["127.0.0.1", "169.254.169.254", "169.254.169.254"]
+    asked: list[str] = []
+
+    def resolve(host: str | bytes, *_: Any, **__: Any) -> list[Any]:
+        asked.append(str(host))
+        address = answers[min(len(asked), len(answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    text = f"receivers: [{{name: ops, webhook_configs: [{{url: 'http://rebinding.example.org:{port}/'}}]}}]"
+    (outcome,) = sent(text, notification("ops", "webhook[0]"))
+    assert isinstance(outcome, Sent)
+    assert asked == ["rebinding.example.org"]
+    assert server.got[0].headers["host"] == f"rebinding.example.org:{port}"
+
+
+def test_one_allowed_address_among_internal_ones_is_the_one_used(
+    server: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(server.url.rpartition(":")[2])
+
+    def resolve(*_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("10.0.0.1", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    text = f"receivers: [{{name: ops, webhook_configs: [{{url: 'http://two.example.org:{port}/'}}]}}]"
+    assert isinstance(sent(text, notification("ops", "webhook[0]"))[0], Sent)

@@ -45,7 +45,7 @@ class HttpClient:
         self._config = config
         self._folder = folder
         self._allowed = (*allowed, *networks_of(config.allowed_networks))
-        self._pools: dict[str, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[str, bool], httpcore.AsyncConnectionPool] = {}
         self._token = ""
         self._token_until = 0.0
         self._token_lock = asyncio.Lock()
@@ -83,7 +83,7 @@ class HttpClient:
         if self._config.tls_config.server_name:
             extensions["sni_hostname"] = self._config.tls_config.server_name
         target = str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
-        pool = self._pool(proxy)
+        pool = self._pool(proxy, is_tls=parts.scheme == "https")
         async with pool.stream(method, target, headers=headers, content=body, extensions=extensions) as answer:
             read = bytearray()
             async for chunk in answer.aiter_stream():
@@ -101,9 +101,11 @@ class HttpClient:
         name = host.lower()
         return "" if any(name == each or name.endswith("." + each) for each in bypass) else config.proxy_url
 
-    def _pool(self, proxy: str) -> httpcore.AsyncConnectionPool:
-        if proxy not in self._pools:
-            ssl_context = tls_context(self._config.tls_config, self._folder, self._reveal)
+    def _pool(self, proxy: str, *, is_tls: bool) -> httpcore.AsyncConnectionPool:
+        way = proxy, is_tls
+        if way not in self._pools:
+            # Reading the certificates of all authorities takes 30 ms.
+            ssl_context = tls_context(self._config.tls_config, self._folder, self._reveal) if is_tls else None
             network = GuardedNetwork(self._allowed, is_proxied=bool(proxy))
             if proxy:
                 headers = [
@@ -113,7 +115,7 @@ class HttpClient:
                 ]
                 parts = urlsplit(proxy)
                 login = (parts.username or "", parts.password or "") if parts.username else None
-                self._pools[proxy] = httpcore.AsyncHTTPProxy(
+                self._pools[way] = httpcore.AsyncHTTPProxy(
                     proxy_url=f"{parts.scheme}://{parts.hostname}:{parts.port or 3128}",
                     proxy_auth=login,
                     proxy_headers=headers,
@@ -123,13 +125,13 @@ class HttpClient:
                     network_backend=network,
                 )
             else:
-                self._pools[proxy] = httpcore.AsyncConnectionPool(
+                self._pools[way] = httpcore.AsyncConnectionPool(
                     ssl_context=ssl_context,
                     max_connections=_CONNECTIONS,
                     keepalive_expiry=_KEEP_S,
                     network_backend=network,
                 )
-        return self._pools[proxy]
+        return self._pools[way]
 
     def _reveal(self, secret: Secret) -> str:
         return revealed(secret, self._folder)
