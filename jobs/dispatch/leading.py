@@ -136,7 +136,7 @@ class Leading:
         """Go on under another configuration; tries under way end under the old one."""
         core = self.engine.core
         settings = replace(configuration.settings, external_url=self._external_url)
-        sending = Sending(configuration, self._options)
+        sending = Sending(configuration, self._options, self._sending)
         self._retired.append(self._sending)
         self._sending = sending
         definitions = configuration.definitions

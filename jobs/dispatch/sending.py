@@ -21,19 +21,20 @@ _TRY_S: Final = 20.0
 class Sending:
     """The channels of one configuration."""
 
-    def __init__(self, configuration: Configuration, options: Options) -> None:
-        """Open the channels; raises SentinelError for a template file that cannot be used."""
-        self._channels = Channels(
+    def __init__(self, configuration: Configuration, options: Options, former: "Sending | None" = None) -> None:
+        """Open the channels, going on where the `former` ones are; raises SentinelError for a wrong template file."""
+        self.channels: Channels = Channels(
             configuration.receivers.values(),
             template_set(configuration),
             options.configuration.parent,
             networks_of(options.allowed_networks),
+            former=None if former is None else former.channels,
         )
 
     async def send(self, notification: Notification, tries: int) -> Answer:
         """Make the try of that number, from 1."""
         now_ms = int(time.time() * 1_000)
-        outcome = await self._channels.send(notification, now_ms, _TRY_S)
+        outcome = await self.channels.send(notification, now_ms, _TRY_S)
         if isinstance(outcome, Sent):
             return Answer(taken=True, detail=outcome.detail)
         now_ms = int(time.time() * 1_000)
@@ -46,4 +47,4 @@ class Sending:
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._channels.close()
+        await self.channels.close()

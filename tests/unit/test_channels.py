@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
@@ -63,11 +63,11 @@ def server() -> Iterator[Receiving]:
         yield state
 
 
-def opened(text: str, folder: Path = Path(), allowed: Any = LOOPBACK, templates: TemplateSet | None = None) -> Channels:
+def opened(text: str, folder: Path = Path(), allowed: Any = LOOPBACK, former: Channels | None = None) -> Channels:
     """Return the channels of a configuration."""
     document = read_yaml(text)
     receivers = receivers_of(document["receivers"], defaults_of(document.get("global")))
-    return Channels(receivers, templates or TemplateSet(), folder, allowed)
+    return Channels(receivers, TemplateSet(), folder, allowed, former)
 
 
 def configured(kind: str, url: str) -> str:
@@ -404,6 +404,7 @@ def slack_limits_hold(message: Any) -> bool:
     return True
 
 
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 60),
     text=st.text(max_size=50),
@@ -448,6 +449,30 @@ receivers:
     assert (server.got[1].json()["channel"], server.got[1].json()["ts"]) == ("C1", "17.4")
     assert server.got[0].headers["authorization"] == f"Bearer {WORD}"
     assert all(slack_limits_hold(got.json()) for got in server.got)
+
+
+def test_reload_keeps_the_message_of_a_group_and_the_pace(server: Receiving) -> None:
+    server.script = [Answering(200, b'{"ok":true,"channel":"C1","ts":"17.4"}', (("Content-Type", "application/json"),))]
+    text = f"""
+receivers:
+- name: ops
+  slack_configs: [{{app_token: t, app_url: '{server.url}/api/chat.postMessage', channel: c, update_message: true}}]
+"""
+
+    async def run() -> list[Outcome]:
+        first = opened(text)
+        found = [await first.send(notification("ops", "slack[0]"), NOW_MS, 1.0) for _ in range(3)]
+        second = opened(text, former=first)
+        found += [await second.send(notification("ops", "slack[0]"), NOW_MS, 1.0) for _ in range(3)]
+        other = opened(text.replace("channel: c", "channel: d"), former=second)
+        found.append(await other.send(notification("ops", "slack[0]"), NOW_MS, 1.0))
+        for each in (first, second, other):
+            await each.close()
+        return found
+
+    assert [isinstance(each, Sent) for each in asyncio.run(run())] == [True] * 5 + [False, True]
+    paths = [got.path.rpartition(".")[2] for got in server.got]
+    assert paths == ["postMessage", "update", "update", "update", "update", "postMessage"]
 
 
 def test_slack_message_that_is_lost_is_said_anew(server: Receiving) -> None:

@@ -44,15 +44,26 @@ class Channels:
     """Sends notifications; made anew with every configuration."""
 
     def __init__(
-        self, receivers: Iterable[Receiver], templates: TemplateSet, folder: Path, allowed: Sequence[Network] = ()
+        self,
+        receivers: Iterable[Receiver],
+        templates: TemplateSet,
+        folder: Path,
+        allowed: Sequence[Network] = (),
+        former: "Channels | None" = None,
     ) -> None:
-        """Take the receivers; `folder` is the configuration's, `allowed` are internal networks that may be reached."""
+        """Take the receivers; `folder` is the configuration's, `allowed` are internal networks that may be reached.
+
+        A channel that is the same in the `former` configuration goes on with its pace, its breaker and its messages.
+        """
         self._templates = templates
         self._ways = {
             (receiver.name, channel.key): _Way(channel, folder, allowed)
             for receiver in receivers
             for channel in receiver.channels
         }
+        if former is not None:
+            for place, way in self._ways.items():
+                way.go_on_from(former._ways.get(place))  # noqa: SLF001 - of the same class
 
     async def send(self, notification: Notification, now_ms: int, deadline_s: float, previous: str = "") -> Outcome:
         """Make one try that lasts `deadline_s` at most; never raises for what a receiver or its configuration does.
@@ -87,20 +98,26 @@ class _Way:
         if not isinstance(channel.config, EmailConfig | LogConfig | CommandConfig):
             self.client = HttpClient(channel.config.http_config or HttpConfig(), folder, allowed)
         self._folder = folder
-        self._state = _State()
-        self._references: OrderedDict[str, str] = OrderedDict()
-        self._reached: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self.state = _State()
+        self.references: OrderedDict[str, str] = OrderedDict()
+        self.reached: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    def go_on_from(self, former: "_Way | None") -> None:
+        if former is not None and former.channel == self.channel:
+            self.state = _State(breaker=former.state.breaker, bucket=former.state.bucket)
+            self.references = OrderedDict(former.references)
+            self.reached = OrderedDict(former.reached)
 
     async def send(
         self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, previous: str
     ) -> Outcome:
-        if self._state.is_off:
+        if self.state.is_off:
             return _GONE
         if not self.channel.is_sent:
             detail = f"{self.channel.kind} is not supported; send to it through a webhook"
             return Refused(reason=FailureReason.CLIENT_ERROR, detail=detail)
-        if self._state.breaker.is_open(now_ms):
-            pause_ms = max(1_000, self._state.breaker.open_until_ms - now_ms)
+        if self.state.breaker.is_open(now_ms):
+            pause_ms = max(1_000, self.state.breaker.open_until_ms - now_ms)
             detail = "not tried: this channel failed several times in a row and is left alone for a while"
             return Retry(reason=FailureReason.SERVER_ERROR, detail=detail, retry_after_ms=pause_ms)
         wait_ms = self._pace(now_ms, deadline_s)
@@ -116,10 +133,10 @@ class _Way:
         pace = PACE_BY_KIND.get(self.channel.kind)
         if pace is None:
             return 0
-        bucket, wait_ms = taken(self._state.bucket, pace, now_ms)
+        bucket, wait_ms = taken(self.state.bucket, pace, now_ms)
         if wait_ms > deadline_s * 500:
             return -wait_ms
-        self._state.bucket = bucket
+        self.state.bucket = bucket
         return wait_ms
 
     async def _tried(
@@ -127,11 +144,11 @@ class _Way:
     ) -> Outcome:
         revealing = Revealing(self._folder)
         group = notification.group_key
-        known = previous or self._references.get(group, "")
+        known = previous or self.references.get(group, "")
         context = MessageContext(notification, templates, revealing, now_ms, known)
         limit_s = getattr(self.channel.config, "timeout", 0) / 1_000
         timeout_s = min(deadline_s, limit_s) if limit_s else deadline_s
-        self._state.breaker = begun(self._state.breaker, now_ms)
+        self.state.breaker = begun(self.state.breaker, now_ms)
         outcome: Outcome = Retry(reason=FailureReason.CONTEXT_CANCELED, detail="dispatch stopped meanwhile")
         try:
             async with asyncio.timeout(timeout_s):
@@ -146,9 +163,9 @@ class _Way:
         except MessageError as error:
             outcome = Refused(reason=FailureReason.CLIENT_ERROR, detail=revealing.scrubbed(str(error)))
         finally:
-            self._state.breaker = ended(self._state.breaker, outcome, now_ms)
+            self.state.breaker = ended(self.state.breaker, outcome, now_ms)
         if isinstance(outcome, Refused) and outcome.disables:
-            self._state.is_off = True
+            self.state.is_off = True
         if isinstance(outcome, Sent):
             self._remember(group, outcome.reference if notification.firing else "")
         return outcome
@@ -185,21 +202,21 @@ class _Way:
         self, config: EmailConfig, context: MessageContext, revealing: Revealing, timeout_s: float
     ) -> Outcome:
         identifier = context.notification.notification_id
-        already = self._reached.get(identifier, frozenset())
+        already = self.reached.get(identifier, frozenset())
         outcome, reached = await mailed(config, mail_of(config, context), already, self._folder, revealing, timeout_s)
-        self._reached.pop(identifier, None)
+        self.reached.pop(identifier, None)
         if reached and isinstance(outcome, Retry):
-            self._reached[identifier] = reached
-            while len(self._reached) > _REMEMBERED:
-                self._reached.popitem(last=False)
+            self.reached[identifier] = reached
+            while len(self.reached) > _REMEMBERED:
+                self.reached.popitem(last=False)
         return outcome
 
     def _remember(self, group: str, reference: str) -> None:
-        self._references.pop(group, None)
+        self.references.pop(group, None)
         if reference:
-            self._references[group] = reference
-            while len(self._references) > _REMEMBERED:
-                self._references.popitem(last=False)
+            self.references[group] = reference
+            while len(self.references) > _REMEMBERED:
+                self.references.popitem(last=False)
 
 
 def _is_lost(outcome: Outcome) -> bool:
