@@ -73,8 +73,13 @@ def update(
 ) -> None:
     """Put newer prices into force; what models cost before stays known, and the table that was is kept."""
     document = fetch(source) if source.startswith(("http://", "https://")) else read_file(Path(source))
-    path = put_into_force(default_home(), document)
-    _console.print(f"{len(document.models)} models as of {document.as_of} are in force: {path}", markup=False)
+    home = default_home()
+    path = put_into_force(home, document)
+    _console.print(
+        f"prices of {document.as_of} are in force for {len(document.models)} of the {len(current(home).models)} "
+        f"models in {path}",
+        markup=False,
+    )
     _console.print("Ingestion that keeps its prices there reads them now.")
 
 

@@ -55,3 +55,71 @@ def test_a_span_that_has_not_ended_is_rejected_with_its_position() -> None:
     (rejection,) = events_of_spans([resource_spans(*spans)], context(), Wrappers()).rejected
     assert (rejection.index, rejection.pointer) == (1, "/endTimeUnixNano")
     assert rejection.detail == "endTimeUnixNano: a span has to say when it ended"
+
+
+def test_a_call_without_tokens_does_not_take_them_from_the_one_around_it() -> None:
+    bare = {name: value for name, value in CALL.items() if "usage" not in name}
+    result = events_of_spans(
+        [resource_spans(span(bare, number=2, parent=1), span(CALL, number=1))], context(), Wrappers()
+    )
+    assert [event.data.prompt_tokens for event in result.events] == [None, 1_000]
+    result = events_of_spans(
+        [resource_spans(span(bare, number=2, parent=1), span(bare, number=1))], context(), Wrappers()
+    )
+    assert [event.event_type for event in result.events] == [EventType.RESPONSE, EventType.TRACE]
+
+
+def test_parents_in_a_circle_end_somewhere() -> None:
+    spans = (span(CALL, number=1, parent=2), span(CALL, number=2, parent=1))
+    result = events_of_spans([resource_spans(*spans)], context(), Wrappers())
+    assert result.items == 2
+
+
+def test_spans_that_are_remembered_are_bounded() -> None:
+    wrappers = Wrappers(remembered=1)
+    for number in (2, 4):
+        events_of_spans([resource_spans(span(CALL, number=number, parent=number - 1))], context(), wrappers)
+    result = events_of_spans([resource_spans(span(CALL, number=1), span(CALL, number=3))], context(), wrappers)
+    assert [event.event_type for event in result.events] == [EventType.RESPONSE, EventType.TRACE]
+
+
+def test_a_failed_call_is_an_error_and_a_timeout_where_its_type_says_so() -> None:
+    for error_type, status in {"timeout": Status.TIMEOUT, "504": Status.TIMEOUT, "rate_limit": Status.ERROR}.items():
+        (event,) = events_of_spans(
+            [resource_spans(span(CALL | {"error.type": error_type}))], context(), Wrappers()
+        ).events
+        assert (event.event_type, event.data.status, event.data.error_type) == (EventType.ERROR, status, error_type)
+
+
+def test_a_cost_in_another_currency_is_not_taken() -> None:
+    reported = {"gen_ai.usage.cost.amount": 2.0, "gen_ai.usage.cost.currency": "EUR"}
+    (event,) = events_of_spans([resource_spans(span(CALL | reported))], context(), Wrappers()).events
+    assert (event.data.cost, event.data.cost_source) == (0.0035, "computed")
+
+
+def test_a_span_without_ids_has_the_id_of_its_content() -> None:
+    bare = [span(CALL | {"user.id": user}, trace_id=b"", span_id=b"") for user in ("a", "b", "a")]
+    ids = [event.event_id for event in events_of_spans([resource_spans(*bare)], context(), Wrappers()).events]
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_the_same_span_of_two_tenants_has_two_ids() -> None:
+    ids = {
+        events_of_spans([resource_spans(span(CALL))], context(tenant_id=tenant), Wrappers()).events[0].event_id
+        for tenant in ("acme", "umbrella")
+    }
+    assert len(ids) == 2
+
+
+def test_attributes_that_may_hold_content_or_credentials_are_not_kept() -> None:
+    others = {
+        "my.prompt.text": "secret plan",
+        "http.request.header.authorization": "Bearer x",
+        "retries": 2,
+        "region": "eu",
+        "note": "x" * 129,
+        "cached": True,
+    }
+    (event,) = events_of_spans([resource_spans(span(CALL | others))], context(), Wrappers()).events
+    assert event.metadata is not None
+    assert event.metadata.attributes == {"cached": True, "region": "eu", "retries": 2}

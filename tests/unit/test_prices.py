@@ -122,6 +122,16 @@ def test_the_table_that_ships_prices_a_dated_model_by_the_day() -> None:
     assert (before.input_mtok, after.input_mtok) == (10, 2)
 
 
+def test_costs_are_those_that_genai_prices_calculates() -> None:
+    golden = json.loads((Path(__file__).parents[1] / "golden" / "prices" / "genai-prices.json").read_text())
+    table = current_table(Path("/nowhere"))
+    for row in golden["rows"]:
+        call = dict(zip(golden["columns"], row, strict=True))
+        prices = table.prices(call.pop("provider"), call.pop("model"), call.pop("at_ms"))
+        assert prices is not None, row
+        assert call.pop("cost_usd") == pytest.approx(cost_usd(prices, **call), rel=1e-9), row
+
+
 def test_an_update_keeps_what_models_cost_before() -> None:
     before = document(
         "2026-01-01",
