@@ -40,6 +40,7 @@ def topic(stack: Stack, request: pytest.FixtureRequest) -> str:
     new = NewTopic(name, PARTITIONS, 1, config={"max.message.bytes": str(LARGEST_BYTES)})
     admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers, "log_level": 0})
     admin.create_topics([new])[name].result(30)
+    wait_until(lambda: name in admin.list_topics(timeout=30).topics, "the topic to be known", deadline_s=60)
     return name
 
 
