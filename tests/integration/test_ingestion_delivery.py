@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Keyed
+from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Keyed, TenantRoom
 from jobs.ingestion.delivery import Delivery, DeliverySettings
 from jobs.records import read_values
 from jobs.replay.produce import TopicWriter
@@ -46,7 +46,13 @@ def topic(stack: Stack, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def buffer(tmp_path: Path) -> Iterator[Buffer]:
-    buffer = Buffer(BufferSettings(folder=tmp_path / "buffer", memory_bytes=1024 * 1024, segment_bytes=256 * 1024))
+    settings = BufferSettings(
+        folder=tmp_path / "buffer",
+        memory_bytes=1024 * 1024,
+        segment_bytes=256 * 1024,
+        room=TenantRoom(block_ms=60_000),
+    )
+    buffer = Buffer(settings)
     yield buffer
     buffer.close()
 
@@ -63,13 +69,28 @@ def delivering(
         delivery.stop(10)
 
 
+def end_of(consumer: Consumer, partition: TopicPartition) -> int:
+    """Return the offset after the last record; a partition whose broker came back has no leader for a moment."""
+    ends: list[int] = []
+
+    def answers() -> bool:
+        try:
+            ends.append(consumer.get_watermark_offsets(partition, timeout=30)[1])
+        except KafkaException:
+            return False
+        return True
+
+    wait_until(answers, "a leader", deadline_s=60)
+    return ends[0]
+
+
 def read(stack: Stack, topic: str) -> list[Message]:
     """Return all records of a topic, partition by partition."""
     consumer = Consumer({"bootstrap.servers": stack.bootstrap_servers, "group.id": "test", "log_level": 2})
     found: list[Message] = []
     try:
         for partition in range(PARTITIONS):
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+            end = end_of(consumer, TopicPartition(topic, partition))
             consumer.assign([TopicPartition(topic, partition, 0)])
             while end > 0 and consumer.position([TopicPartition(topic, partition)])[0].offset < end:
                 found.extend(message for message in consumer.consume(1_000, timeout=5) if message.error() is None)
@@ -94,7 +115,8 @@ def test_broker_that_goes_and_comes_back_misses_nothing(stack: Stack, topic: str
     async def put(first: int, ack: Ack) -> None:
         for start in range(first, first + 1_000, 100):
             for tenant in TENANTS:
-                assert await buffer.put(tenant, numbered(tenant, start, start + 99, 1_000), ack) is None
+                answer = await buffer.put(tenant, numbered(tenant, start, start + 99, 1_000), ack, deadline_s=120)
+                assert answer is None
 
     with delivering(buffer, DeliverySettings(bootstrap_servers=stack.bootstrap_servers, topic=topic)):
         asyncio.run(put(1, Ack.KAFKA))
