@@ -74,6 +74,7 @@ class Dispatcher:
         self.storms = Storms(settings.storms, records)
         self._take_settings(settings)
         self._restore(records, now_ms)
+        self._keep_calendar(now_ms)
 
     # What is asked of it.
 
@@ -117,6 +118,7 @@ class Dispatcher:
         for group in list(self._groups.values()):
             self._remove(group)
         self._take_settings(settings)
+        self._keep_calendar(now_ms)
         self._form_groups(members, now_ms)
         decisions: list[Decision] = []
         for name in [each for each in self.escalations.running if not self._groups_named(each)]:

@@ -48,7 +48,7 @@ class Escalations:
     """The groups in a chain; a change of one is a record, and its records are all it needs to go on elsewhere."""
 
     def __init__(self, settings: EscalationSettings, records: Iterable[Record] = ()) -> None:
-        """Go on from records, which may be of other settings; every group is due to be looked at."""
+        """Go on from records, which may be of other settings."""
         self.settings = settings
         self.running: dict[str, Escalation] = {}
         self.turns: dict[str, dict[int, int]] = {}
@@ -57,8 +57,9 @@ class Escalations:
         self._changed: dict[tuple[str, str], None] = {}
         for record in records:
             if record.kind == ESCALATION and record.value is not None:
-                self.running[record.key] = _ESCALATION.decode(record.value)
-                self._wake(record.key, 0)
+                self.running[record.key] = state = _ESCALATION.decode(record.value)
+                if (at_ms := self._due_at_ms(state)) is not None:
+                    self._wake(record.key, at_ms)
             elif record.kind == TURNS and record.value is not None:
                 self.turns[record.key] = _TURNS.decode(record.value)
 
@@ -108,6 +109,7 @@ class Escalations:
         """Take note that an alert has joined a group: a chain may have waited for it."""
         state = self.running.get(group_id)
         if state is not None and state.held == DecisionReason.ESCALATION_TOO_FEW_ALERTS:
+            self._keep(group_id, replace(state, held=""))
             self._wake(group_id, now_ms)
 
     def acknowledge(
@@ -153,6 +155,16 @@ class Escalations:
         """Return all that is kept, enough to go on from."""
         keys = [(ESCALATION, key) for key in self.running] + [(TURNS, key) for key in self.turns]
         return [Record(kind, key, self._bytes(kind, key)) for kind, key in keys]
+
+    def _due_at_ms(self, state: Escalation) -> int | None:
+        """Return when a group is to be looked at again, None if time alone changes nothing."""
+        if state.acknowledgement is not None:
+            return state.acknowledgement.until_ms
+        chain = self.settings.chains.get(state.chain)
+        if chain is None:
+            return state.due_at_ms if state.chain else None
+        is_through = state.step >= len(chain.steps)
+        return None if is_through or state.held == DecisionReason.ESCALATION_TOO_FEW_ALERTS else state.due_at_ms
 
     def _bytes(self, kind: str, key: str) -> bytes | None:
         value = self.running.get(key) if kind == ESCALATION else self.turns.get(key)
