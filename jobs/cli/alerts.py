@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli.alerts_live import acknowledge, alert, silence, why
 from jobs.cli.alerts_on_call import on_call
 from jobs.cli.alerts_receiver import send_example
 from jobs.cli.alerts_simulate import simulate
@@ -25,6 +26,10 @@ alerts = typer.Typer(
 )
 routes = typer.Typer(no_args_is_help=True, help="Show the routing tree, and try it out.")
 alerts.add_typer(routes, name="routes")
+alerts.add_typer(silence, name="silence")
+alerts.add_typer(alert, name="alert")
+alerts.command("why")(why)
+alerts.command("acknowledge")(acknowledge)
 alerts.command("simulate")(simulate)
 alerts.command("on-call")(on_call)
 alerts.command("test-receiver")(send_example)

@@ -23,6 +23,7 @@ class Benchmark(StrEnum):
     LATENCY = "latency"
     RECOVERY = "recovery"
     INGESTION = "ingestion"
+    DISPATCH = "dispatch"
 
 
 def bench(  # noqa: PLR0917 - options are passed by name
@@ -30,7 +31,8 @@ def bench(  # noqa: PLR0917 - options are passed by name
         Benchmark,
         typer.Argument(
             help="`throughput` drains a backlog; `latency` times anomalies from Kafka to Kafka, live; `recovery` kills "
-            "a TaskManager meanwhile; `ingestion` times and counts what ingestion takes."
+            "a TaskManager meanwhile; `ingestion` times and counts what ingestion takes; "
+            "`dispatch` times alerts to their receiver, beside Alertmanager where it is installed."
         ),
     ],
     entities: Annotated[
@@ -40,7 +42,10 @@ def bench(  # noqa: PLR0917 - options are passed by name
     rate: Annotated[float, typer.Option(min=1, help="latency, recovery: events per second.")] = 5_000.0,
     duration: Annotated[str, typer.Option(help="latency, recovery: how long events are planted, such as 3m.")] = "3m",
     planted: Annotated[int, typer.Option(min=1, help="latency, recovery: how many absurd events.")] = 2_000,
-    seconds: Annotated[float, typer.Option(min=1, help="ingestion: how long each load lasts.")] = 15.0,
+    seconds: Annotated[float, typer.Option(min=1, help="ingestion, dispatch: how long each load lasts.")] = 15.0,
+    alerts: Annotated[int, typer.Option(min=100, help="dispatch: how many alerts fire at the same time.")] = 100_000,
+    alert_rate: Annotated[float, typer.Option(min=1, help="dispatch: alerts per second.")] = 200.0,
+    kafka: Annotated[bool, typer.Option("--kafka/--no-kafka", help="dispatch: measure from Kafka, too.")] = True,
     collector: Annotated[
         Path | None,
         typer.Option(help="ingestion: an OpenTelemetry Collector to put beside it.", exists=True, dir_okay=False),
@@ -49,7 +54,7 @@ def bench(  # noqa: PLR0917 - options are passed by name
         Path | None, typer.Option(help="A configuration file of the job, in place of the defaults.")
     ] = None,
 ) -> None:
-    """Measure the detection job, or ingestion; the last line printed is one JSON object.
+    """Measure the detection job, ingestion or dispatch; the last line printed is one JSON object.
 
     The benchmark starts Kafka, two TaskManagers and the job for itself and removes all of it. Progress goes to stderr.
     """
@@ -59,6 +64,10 @@ def bench(  # noqa: PLR0917 - options are passed by name
         from jobs.bench.ingestion import measure_ingestion  # noqa: PLC0415
 
         result = measure_ingestion(seconds=seconds, collector=collector, tell=_tell)
+    elif benchmark is Benchmark.DISPATCH:
+        from jobs.bench.dispatch import measure_dispatch  # noqa: PLC0415
+
+        result = measure_dispatch(alerts=alerts, rate_per_s=alert_rate, seconds=seconds, kafka=kafka, tell=_tell)
     elif benchmark is Benchmark.THROUGHPUT:
         result = measure_throughput(events=events, entities=entities or 200, config=config, tell=_tell)
     else:

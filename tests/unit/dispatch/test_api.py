@@ -7,7 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli.alerts import alerts
+from jobs.errors import SentinelError
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
 
@@ -269,3 +272,31 @@ def test_start_is_refused_with_one_sentence(tmp_path: Any, dispatch: DispatchRun
         assert "Traceback" not in second.log.read_text()
     finally:
         first.kill()
+
+
+def test_commands_silence_show_explain_and_acknowledge(dispatch: DispatchRun, receiver: Receiver) -> None:
+    def sentinel(*arguments: str) -> str:
+        done = CliRunner().invoke(alerts, [*arguments, "--url", dispatch.address])
+        assert done.exception is None, done.exception
+        return done.stdout
+
+    dispatch.fire("Commanded", annotations={"summary": "a person types"})
+    receiver.wait_for(lambda all_: any("Commanded" in told.firing for told in all_.told), "the alert")
+    line = next(line for line in sentinel("alert", "query").splitlines() if "Commanded" in line)
+    fingerprint = line.split()[0]
+    identity = sentinel("silence", "add", "alertname=Commanded", "--comment", "known", "--duration", "10m").strip()
+    assert identity in sentinel("silence", "query")
+    assert "Commanded" not in sentinel("alert", "query", "alertname=Commanded")
+    assert "Commanded" in sentinel("alert", "query", "--silenced", "alertname=Commanded")
+    sentinel("silence", "expire", identity)
+    assert identity not in sentinel("silence", "query")
+    assert "acknowledged by mira" in sentinel("acknowledge", fingerprint, "--by", "mira")
+    explained = sentinel("why", fingerprint)
+    assert explained.startswith(f"{fingerprint} acknowledged by mira")
+    assert "notified" in explained
+    refused = CliRunner().invoke(alerts, ["why", "0123456789abcdef", "--url", dispatch.address])
+    assert isinstance(refused.exception, SentinelError)
+    assert "no alert has the fingerprint" in str(refused.exception)
+    unheard = CliRunner().invoke(alerts, ["alert", "query", "--url", "http://127.0.0.1:1"])
+    assert isinstance(unheard.exception, SentinelError)
+    assert "does not answer" in str(unheard.exception)
