@@ -81,7 +81,8 @@ def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Con
     in_force = control or Control({})
     shard = ShardDetection(settings, in_force, 0)
     spanning = SpanningDetection(settings, in_force)
-    correlations = _Correlations(settings, result)
+    correlations = Correlations(settings)
+    result.anomalies = correlations.anomalies
     source = iter(records)
     while batch := list(islice(source, BATCH)):
         findings = shard.on_records(block_of(batch, range(result.records, result.records + len(batch))))
@@ -96,16 +97,20 @@ def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Con
     return result
 
 
-class _Correlations:
+class Correlations:
     """The two stages of correlation, every provider's and every tenant's."""
 
-    def __init__(self, settings: DetectionSettings, result: Backtest) -> None:
+    def __init__(self, settings: DetectionSettings) -> None:
+        """Begin with nothing."""
+        self.anomalies: list[Anomaly] = []
+        """What was forwarded, once per id."""
         self.incidents: dict[str, Incident] = {}
-        self._result = result
+        """The newest state of every incident, by its id."""
         self._providers = KeyedRun(ProviderCorrelation(settings.correlation))
         self._tenants = KeyedRun(Correlation(settings.correlation))
 
     def send(self, anomalies: Iterable[Anomaly]) -> None:
+        """Take anomalies, each to the stages that it concerns."""
         for anomaly in anomalies:
             if anomaly.affected_entity.provider:
                 self._take(self._providers.send(anomaly.affected_entity.provider, anomaly))
@@ -113,6 +118,7 @@ class _Correlations:
                 self._take(self._tenants.send(anomaly.tenant_id, anomaly))
 
     def pass_time(self, watermark_ms: int) -> None:
+        """Let event time come to the watermark: what is over closes."""
         for run in (self._providers, self._tenants):
             for _, outputs in run.pass_time(watermark_ms):
                 self._take(outputs)
@@ -120,7 +126,7 @@ class _Correlations:
     def _take(self, outputs: Iterable[object]) -> None:
         for output in outputs:
             if isinstance(output, Forward):
-                self._result.anomalies.append(output.anomaly)
+                self.anomalies.append(output.anomaly)
             elif isinstance(output, Incident):
                 self.incidents[output.incident_id] = output
             elif isinstance(output, OperatorNotice):

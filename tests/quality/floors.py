@@ -43,7 +43,17 @@ def plain_zscore(values: Floats) -> Floats:
     return np.minimum(score, 1e6)
 
 
-FLOORS = {"record rule": record_rule, "static threshold": static_threshold, "plain z-score": plain_zscore}
+def robust_zscore(values: Floats) -> Floats:
+    """Return the distance from the median of the last WINDOW values, in their median absolute deviations."""
+    return _robust(_filled(values))
+
+
+FLOORS = {
+    "record rule": record_rule,
+    "static threshold": static_threshold,
+    "plain z-score": plain_zscore,
+    "rolling robust z-score": robust_zscore,
+}
 
 
 def _filled(values: Floats) -> Floats:
@@ -80,3 +90,44 @@ def _records(values: Floats) -> Floats:
         lowest[bottom_end] = i
         bottom_end += 1
     return score
+
+
+@kernel
+def _robust(values: Floats) -> Floats:
+    score, ranked, count = np.zeros(len(values)), np.empty(WINDOW + 1), 0
+    for i in range(len(values)):
+        if count >= 10:
+            middle = count // 2
+            median = ranked[middle]
+            deviation = _nearest(ranked, count, middle, median)
+            score[i] = min(abs(values[i] - median) / (deviation + 1e-9), 1e6)
+        place = np.searchsorted(ranked[:count], values[i])
+        ranked[place + 1 : count + 1] = ranked[place:count].copy()
+        ranked[place] = values[i]
+        count += 1
+        if count > WINDOW:
+            place = np.searchsorted(ranked[:count], values[i - WINDOW])
+            ranked[place : count - 1] = ranked[place + 1 : count].copy()
+            count -= 1
+    return score
+
+
+@kernel
+def _nearest(ranked: Floats, count: int, middle: int, median: float) -> float:
+    """Return the distance from the median within which half of the ranked values lie."""
+    half = count // 2
+    low, high = 0, half
+    # Of the nearest half, so many lie below the median: the least number for which the next one below is farther.
+    while low < high:
+        below = (low + high) // 2
+        above = half - below
+        if (
+            middle - 1 - below >= 0
+            and median - ranked[middle - 1 - below] < ranked[min(middle + above, count - 1)] - median
+        ):
+            low = below + 1
+        else:
+            high = below
+    farthest_below = median - ranked[middle - low] if low > 0 else 0.0
+    farthest_above = ranked[min(middle + half - low, count - 1)] - median if half > low else 0.0
+    return max(farthest_below, farthest_above)

@@ -80,3 +80,14 @@ def test_record_rule_speaks_of_a_new_record_and_is_then_silent() -> None:
     values = np.sin(np.arange(500.0))
     values[300:310] = 2.0 + 0.1 * np.arange(10)
     assert np.flatnonzero(record_rule(values) >= 0.002).tolist() == [300]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rolling_robust_floor_is_median_and_mad_of_the_window(seed: int) -> None:
+    values = np.random.default_rng(seed).standard_t(2, 400)
+    score = FLOORS["rolling robust z-score"](values)
+    for i in (11, 50, 399):
+        past = np.sort(values[:i])
+        median = past[i // 2]
+        deviation = np.sort(np.abs(past - median))[i // 2]
+        assert score[i] == pytest.approx(abs(values[i] - median) / (deviation + 1e-9))

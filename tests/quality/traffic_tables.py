@@ -1,0 +1,221 @@
+"""Tables of what is said of LLM traffic: false alarms, faults found, delays, precision, what each detector adds."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec.structs import replace
+
+from jobs.demo.scene import APPLICATIONS
+from jobs.replay.faults import FaultKind
+from jobs.replay.world import default_world
+from jobs.score.evidence import is_consequence, is_sign
+from jobs.score.score import Finding, score
+from schemas.anomaly import EntityType, Severity
+from schemas.time import to_at_ms
+from tests.quality.page import table
+from tests.quality.traffic import (
+    CLEAN_MS,
+    CLEAN_SEEDS,
+    HOUR_MS,
+    LEAST_CALLS_PER_MIN,
+    PLANTED_MS,
+    PLANTED_SEEDS,
+    Run,
+    clean_scene,
+    incidents_of,
+    run_of,
+    scattered_scene,
+    steady_scene,
+)
+from udfs.detectors.defaults import default_detectors
+from udfs.settings import DetectionSettings
+
+WATCHED = ("latency", "ttft", "latency per token", "prompt tokens", "completion tokens", "cost", "errors", "calls")
+"""What is watched of each model of each application; the same by calls and by windows counts once."""
+JUDGED = ("zscore-10s", "robust-1m", "moving-average-10s", "cusum-1m")
+REQUESTED_RATES = (1.0, 10.0)
+_MODELS = sum(len(each.models) for each in default_world(applications=APPLICATIONS).applications)
+_DAYS = CLEAN_MS / (24 * HOUR_MS)
+_PLANTED = f"{PLANTED_MS // HOUR_MS}h"
+
+TOP = f"""## LLM traffic
+
+`sentinel replay` makes calls from packaged traces of real ones (arrivals, tokens, latencies), and `sentinel backtest
+telemetry` sends them through everything the job does, with the default configuration. There are {APPLICATIONS}
+applications with two models each. Seeds are others than those that thresholds were chosen with. One run by hand:
+
+    sentinel replay --applications {APPLICATIONS} --duration {_PLANTED} --start 2026-09-21T00:00:00Z \\
+      --seed {PLANTED_SEEDS[0]} --out calls.jsonl.gz --truth planted.jsonl
+    sentinel backtest telemetry calls.jsonl.gz --truth planted.jsonl --out found
+
+An alarm is an *incident*. It is right if at least half of its anomalies fall into the time of a planted fault, or
+within two minutes after, and touch whom it hit (`jobs/score`). A fault is *found* if a right incident holds an anomaly
+of a metric that the fault moves, and *told* if there is such an anomaly at all. Delays are event time from the fault's
+first moment to that anomaly.
+
+### When all is well
+
+{CLEAN_MS // HOUR_MS} hours without a fault, for each seed.
+"""
+
+REQUESTED = """### Requested and observed
+
+With `false_alarms_per_week` a detector tells what comes so seldom in its own series. Here that alone decides (`warning`
+is next to nothing), over the same hours without a fault: how many false alarms were requested of all series together,
+and how many came. Alarms within ten minutes count as one.
+"""
+
+PLANTED = f"""### Planted faults
+
+Every kind of fault once in {_PLANTED}, each for a few minutes, for each of the seeds {PLANTED_SEEDS[0]} to
+{PLANTED_SEEDS[-1]}. First on the applications with the steadiest traffic, as in `sentinel demo`:
+"""
+
+SCATTERED = f"""Then on applications drawn at random among those with {LEAST_CALLS_PER_MIN:g} calls a minute or more:
+"""
+
+ADDED = """### What each detector adds
+
+Over all of these runs. *Right* is the share of a detector's anomalies that a planted fault explains; *first* counts the
+faults of which it was the first to tell, *lost without it* those that would not be found if it were silent.
+"""
+
+
+def measure() -> str:
+    """Return the part of the page."""
+    clean = [run_of(clean_scene(seed)) for seed in CLEAN_SEEDS]
+    steady = [run_of(steady_scene(seed)) for seed in PLANTED_SEEDS]
+    scattered = [run_of(scattered_scene(seed)) for seed in PLANTED_SEEDS]
+    parts = [
+        TOP,
+        _clean_table(clean),
+        REQUESTED,
+        _requested_table(),
+        PLANTED,
+        _fault_table(steady),
+        SCATTERED,
+        _fault_table(scattered),
+        _precision_table({"the steadiest": steady, "drawn at random": scattered}),
+        ADDED,
+        _detector_table(steady + scattered, clean),
+    ]
+    return "\n".join(parts)
+
+
+def _clean_table(runs: Sequence[Run]) -> str:
+    rows, series = [], _MODELS * len(WATCHED)
+    for run in runs:
+        anomalies = run.result.anomalies
+        critical = sum(each.severity is Severity.CRITICAL for each in anomalies)
+        of_models = sum(each.affected_entity.type is EntityType.MODEL for each in anomalies)
+        counts = (len(anomalies), critical, len(run.result.incidents))
+        per_day = (f"{count / _DAYS:g}" for count in counts)
+        rows.append((f"{run.seed}", f"{run.result.records:,}", *per_day, f"{7 * of_models / _DAYS / series:.2f}"))
+    head = ("seed", "records", "anomalies a day", "critical", "incidents", "anomalies a week, model and metric")
+    return table(head, rows)
+
+
+def _requested_table() -> str:
+    detectors = tuple(
+        replace(
+            each,
+            detector_id=f"{each.detector_id}.{per_week:g}",
+            false_alarms_per_week=per_week,
+            warning=1e-3,
+            critical=None,
+            refractory_ms=600_000,
+        )
+        for each in default_detectors()
+        if each.detector_id in JUDGED
+        for per_week in REQUESTED_RATES
+    )
+    settings = DetectionSettings(summaries="none", detectors=detectors)
+    told = Counter[str]()
+    for seed in CLEAN_SEEDS:
+        told.update(each.detector_id for each in run_of(clean_scene(seed), settings).result.anomalies)
+    weeks, rows = len(CLEAN_SEEDS) * _DAYS / 7, []
+    for each in detectors:
+        name, per_week = each.detector_id.rpartition(".")[0], each.false_alarms_per_week or 0.0
+        expected, observed = per_week * weeks * _MODELS * len(each.metrics), told[each.detector_id]
+        ratio = f"{observed / expected:.2f}"
+        rows.append((f"`{name}`", f"{per_week:g}", f"{expected:.0f}", f"{observed}", ratio))
+    return table(("detector", "requested a week and series", "expected", "observed", "ratio"), rows)
+
+
+def _fault_table(runs: Sequence[Run]) -> str:
+    findings = [each for run in runs for each in run.score.findings]
+    rows = []
+    for kind in FaultKind:
+        same = [each for each in findings if each.fault.kind is kind]
+        found = f"{sum(each.is_found for each in same)} of {len(same)}"
+        told = f"{sum(each.delay_ms is not None for each in same)}"
+        rows.append((kind.value, f"{same[0].fault.magnitude:g}", found, told, *_delays(same)))
+    share = sum(each.is_found for each in findings) / len(findings)
+    told = f"{sum(each.delay_ms is not None for each in findings)}"
+    rows.append(("**all**", "", f"{share:.1%}", told, *_delays(findings)))
+    return table(("fault", "times or share", "found", "told", "median delay", "90 % within"), rows)
+
+
+def _delays(findings: Sequence[Finding]) -> tuple[str, str]:
+    delays = [each.delay_ms / 1000 for each in findings if each.delay_ms is not None]
+    return (f"{np.median(delays):.0f} s", f"{np.quantile(delays, 0.9):.0f} s") if delays else ("", "")
+
+
+def _precision_table(groups: dict[str, list[Run]]) -> str:
+    rows = []
+    for name, runs in groups.items():
+        scores = [run.score for run in runs]
+        incidents, anomalies = (sum(getattr(each, what) for each in scores) for what in ("incidents", "anomalies"))
+        false = sum(len(each.false_incidents) for each in scores)
+        critical = sum(each.false_criticals for each in scores)
+        strays = sum(len(each.stray_anomalies) for each in scores)
+        passed = sum(each.is_passed for each in scores)
+        rows.append(
+            (
+                name,
+                f"{1 - false / incidents:.1%} of {incidents}",
+                f"{critical}",
+                f"{1 - strays / anomalies:.1%} of {anomalies:,}",
+                f"{passed} of {len(runs)}",
+            )
+        )
+    head = (
+        "faults on",
+        "incidents right",
+        "false critical ones",
+        "anomalies right",
+        "verdict of `sentinel demo` passed",
+    )
+    return table(head, rows)
+
+
+def _detector_table(runs: Sequence[Run], clean: Sequence[Run]) -> str:
+    settings = DetectionSettings()
+    told, right, first = Counter[str](), Counter[str](), Counter[str]()
+    for run in runs:
+        faults = [each.fault for each in run.score.findings]
+        for each in run.result.anomalies:
+            told[each.detector_id] += 1
+            right[each.detector_id] += any(is_consequence(fault, each) for fault in faults)
+        for fault in faults:
+            signs = [each for each in run.result.anomalies if is_sign(fault, each)]
+            if signs:
+                first[min(signs, key=lambda each: (to_at_ms(each.timestamp), each.detector_id)).detector_id] += 1
+    quiet = Counter(each.detector_id for run in clean for each in run.result.anomalies)
+    rows = []
+    for name in (each.detector_id for each in settings.detectors):
+        share = f"{right[name] / told[name]:.0%}" if told[name] else ""
+        lost = sum(_lost_without(run, name, settings) for run in runs) if told[name] else 0
+        per_day = f"{quiet[name] / _DAYS / len(clean):.1f}"
+        rows.append((f"`{name}`", f"{told[name]}", share, f"{first[name]}", f"{lost}", per_day))
+    return table(("detector", "anomalies", "right", "first", "lost without it", "a day when all is well"), rows)
+
+
+def _lost_without(run: Run, detector_id: str, settings: DetectionSettings) -> int:
+    """Return how many faults fewer would be found if a detector were silent."""
+    others = [each for each in run.result.anomalies if each.detector_id != detector_id]
+    faults = [each.fault for each in run.score.findings]
+    again = score(faults, others, incidents_of(others, settings))
+    pairs = zip(run.score.findings, again.findings, strict=True)
+    return sum(before.is_found and not after.is_found for before, after in pairs)
