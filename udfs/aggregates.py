@@ -75,8 +75,13 @@ SUMMARY_METRICS = (
     Metric("tokens_per_s", "tokens/s", "rate"),
     Metric("cost_usd_mean", "USD", "avg"),
     Metric("cost_usd_per_s", "USD/s", "rate"),
+    Metric("latency_ms_per_token", "ms/token", "avg"),
 )
-"""Metrics of one window, in the order of the columns of `derive`."""
+"""Metrics of one window, in the order of the columns of `derive`.
+
+`latency_ms_per_token` is the time that calls took after their first token, by the tokens that they were answered with:
+long answers do not raise it, so it tells a slow model from a long answer. Where no first token is told of, it is the
+whole time."""
 SUMMARY_METRIC_NAMES = tuple(metric.name for metric in SUMMARY_METRICS)
 CALL_METRICS = (*EVENT_METRICS, "error")
 """What detectors may watch on every call of a model."""
@@ -119,6 +124,7 @@ def derive(aggregates: Floats, window_ms: int) -> Floats:
             (column["prompt_tokens_sum"] + column["completion_tokens_sum"]) / seconds,
             _ratio(column["cost_nano_sum"], column["calls"]) / 1e9,
             column["cost_nano_sum"] / 1e9 / seconds,
+            _ratio(column["latency_us_sum"] - column["ttft_us_sum"], column["completion_tokens_sum"]) / 1e3,
         ]
     )
 

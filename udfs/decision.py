@@ -4,16 +4,21 @@ Every series of every detector has a header before its state, float64[HEADER_WID
 that header and of one observation, in event time, so that it does not matter how observations are cut into batches.
 """
 
+import math
+
 import numpy as np
 
 from udfs.detector import Detector
 from udfs.kernels import Floats, kernel
+from udfs.stats.peaks import FROM_DECADES, PEAKS_WIDTH
 
-HEADER_VERSION = 1
+HEADER_VERSION = 2
 HEADER_WIDTH = 7
 SAMPLES, FIRST_AT, LAST_AT, RUN, RUN_SINCE, TOLD_AT, TOLD_RANK = range(HEADER_WIDTH)
 """Observations the baseline rests on; when the first and the newest were; anomalous ones in a row and since when; when
 something was last told and how severe it was (1 warning, 2 critical, 0 never)."""
+PREFIX_WIDTH = HEADER_WIDTH + PEAKS_WIDTH
+"""What stands before the state of a detector: the header, then `udfs.stats.peaks`, which is left where it is."""
 
 (
     _WARNING,
@@ -28,11 +33,18 @@ something was last told and how severe it was (1 warning, 2 critical, 0 never)."
     _RELEARN_SAMPLES,
     _RELEARN_MS,
     _FORGET_MS,
-) = range(12)
+    _FAR,
+    _ACCEPTED,
+) = range(14)
 
 WARNING_RANK, CRITICAL_RANK = 1, 2
 QUIET, OPENED, RAISED, CONTINUED = range(4)
 """Why something is told, or that it is not: an anomaly begins, becomes more severe, lasts."""
+
+WEEK_MS = 7.0 * 86_400_000.0
+_LARGEST_SCORE, _HALVINGS = 1e9, 60
+_LASTING, _SELDOM = 10.0, 4.0
+"""An anomaly that has lasted for so many refractory times is told of only once in so many."""
 
 
 def policy_of(detector: Detector) -> Floats:
@@ -51,9 +63,43 @@ def policy_of(detector: Detector) -> Floats:
             detector.relearn_samples,
             detector.relearn_ms,
             detector.forget_ms,
+            _far_score(detector),
+            detector.false_alarms_per_week or np.inf,
         ],
         dtype=np.float64,
     )
+
+
+def _far_score(detector: Detector) -> float:
+    """Return the raw score that is as improbable as FROM_DECADES by the detector's own law."""
+    if detector.form == "silence":
+        return float("inf")
+    if detector.needs_model:
+        # Its parameters come later; raw scores are decades.
+        return FROM_DECADES
+    parameters, surprise = detector.parameters(), detector.kernels.surprise
+    low, high = 0.0, 1.0
+    while surprise(high, parameters) < FROM_DECADES and high < _LARGEST_SCORE:
+        low, high = high, 2.0 * high
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if surprise(middle, parameters) >= FROM_DECADES else (middle, high)
+    return high
+
+
+@kernel
+def is_far(deviation: float, policy: Floats) -> bool:
+    """Return whether a deviation, on a side that is told of, is as far out as one in a hundred should be."""
+    return abs(deviation) >= policy[_FAR] and deviation * policy[_SIDE] >= 0.0
+
+
+@kernel
+def is_rare(header: Floats, decades: float, policy: Floats) -> bool:
+    """Return whether what is so improbable for its series comes less often than false alarms are accepted."""
+    lasted_ms = header[LAST_AT] - header[FIRST_AT]
+    if policy[_ACCEPTED] == np.inf or lasted_ms <= 0.0:
+        return True
+    return decades >= math.log10(header[SAMPLES] * WEEK_MS / lasted_ms / policy[_ACCEPTED])
 
 
 @kernel
@@ -128,13 +174,16 @@ def tell(header: Floats, at_ms: int, rank: float, policy: Floats) -> int:
     if rank == 0.0:
         return QUIET
     since = at_ms - header[TOLD_AT]
-    within = header[TOLD_RANK] > 0.0 and since < policy[_REFRACTORY_MS]
+    refractory_ms = policy[_REFRACTORY_MS]
+    if at_ms - header[RUN_SINCE] > _LASTING * refractory_ms:
+        refractory_ms *= _SELDOM
+    within = header[TOLD_RANK] > 0.0 and since < refractory_ms
     if within and rank <= header[TOLD_RANK]:
         return QUIET
     reason = OPENED
     if within:
         reason = RAISED
-    elif header[TOLD_RANK] > 0.0 and since < 2.0 * policy[_REFRACTORY_MS]:
+    elif header[TOLD_RANK] > 0.0 and since < 2.0 * refractory_ms:
         reason = CONTINUED
     header[TOLD_AT] = max(header[TOLD_AT], float(at_ms))
     header[TOLD_RANK] = rank

@@ -47,6 +47,7 @@ RESOLUTION = {
     "cost_usd_mean": 1e-6,
     "cost_usd_per_s": 1e-6,
     "calls_per_s": 1e-2,
+    "latency_ms_per_token": 0.1,
 }
 """The least difference of a metric that matters, where it is not 1: below it, a logarithmic scale becomes linear."""
 
@@ -76,6 +77,8 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Raw score from which an observation is anomalous."""
     critical: Positive | None = None
     """Raw score from which an anomaly is critical; None means never."""
+    false_alarms_per_week: Positive | None = None
+    """Accepted false alarms of each series: beyond `warning`, it must also be so rare by the series' own past."""
     direction: Literal["high", "low", "both"] = "both"
     """Which side is told of. The other is kept out of the baseline all the same."""
     volume_min: Annotated[float, Meta(ge=1)] = 1.0
@@ -89,7 +92,9 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     consecutive_critical: Count = 1
     """Anomalous observations before an anomaly may be critical."""
     refractory_ms: Duration = 60_000
-    """While an anomaly lasts it is told of when it begins, when it becomes more severe, and else once in this time."""
+    """While an anomaly lasts it is told of when it begins, when it becomes more severe, and else once in this time.
+
+    When it has lasted for ten times as long, it is told of once in four times as long."""
     relearn_samples: Count = 60
     """A level that was anomalous in so many observations, over at least `relearn_ms`, is the new normal."""
     relearn_ms: Duration = 1_800_000

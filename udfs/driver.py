@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from schemas.model import PublishedModel
-from udfs.decision import HEADER_VERSION, HEADER_WIDTH, policy_of
+from udfs.decision import HEADER_VERSION, PREFIX_WIDTH, policy_of
 from udfs.detector import Detector, resolutions
 from udfs.flags import NO_FLAGS, Flags
 from udfs.kernels import Floats, Integers, specialise
@@ -61,7 +61,7 @@ class Driver:
         self._policy = policy_of(detector)
         self._parameters = detector.parameters()
         self._models: list[tuple[int, Floats, str]] = []
-        self._width = HEADER_WIDTH + detector.state_width
+        self._width = PREFIX_WIDTH + detector.state_width
         self._loop = _loop(type(detector))
 
     @property

@@ -15,6 +15,7 @@ from udfs.decision import (
     HEADER_WIDTH,
     LAST_AT,
     OPENED,
+    PREFIX_WIDTH,
     QUIET,
     RAISED,
     RUN,
@@ -24,9 +25,11 @@ from udfs.decision import (
     WARNING_RANK,
     count_run,
     is_anomalous,
+    is_far,
     is_forgotten,
     is_heavy_enough,
     is_new_level,
+    is_rare,
     is_warm,
     note,
     rank_of,
@@ -36,6 +39,7 @@ from udfs.decision import (
 )
 from udfs.flags import FLAG_WIDTH, with_room, write_evidence, write_verdict
 from udfs.kernels import Floats, Integers, kernel
+from udfs.stats.peaks import note_decades, own_decades
 
 FIRST_ROOM = 16
 """Flags that a batch has room for before its table must grow."""
@@ -53,7 +57,7 @@ def _load(states: Floats, row: int, start: int, header: Floats, state: Floats) -
     for k in range(HEADER_WIDTH):
         header[k] = states[row, start + k]
     for k in range(state.shape[0]):
-        state[k] = states[row, start + HEADER_WIDTH + k]
+        state[k] = states[row, start + PREFIX_WIDTH + k]
 
 
 @kernel
@@ -61,15 +65,23 @@ def _store(states: Floats, row: int, start: int, header: Floats, state: Floats) 
     for k in range(HEADER_WIDTH):
         states[row, start + k] = header[k]
     for k in range(state.shape[0]):
-        states[row, start + HEADER_WIDTH + k] = state[k]
+        states[row, start + PREFIX_WIDTH + k] = state[k]
 
 
 @kernel
-def _begin_again(header: Floats, state: Floats) -> None:
+def _begin_again(header: Floats, state: Floats, states: Floats, row: int, start: int) -> None:
     for k in range(HEADER_WIDTH):
         header[k] = 0.0
+    for k in range(HEADER_WIDTH, PREFIX_WIDTH):
+        states[row, start + k] = 0.0
     for k in range(state.shape[0]):
         state[k] = 0.0
+
+
+@kernel
+def _forget(header: Floats, state: Floats, states: Floats, row: int, start: int, at: int, policy: Floats) -> None:
+    if is_forgotten(header, at, policy):
+        _begin_again(header, state, states, row, start)
 
 
 def over_series(
@@ -92,7 +104,7 @@ def over_series(
     """
     count = 0
     table = np.empty((FIRST_ROOM, FLAG_WIDTH))
-    header, state = np.empty(HEADER_WIDTH), np.empty(width - HEADER_WIDTH)
+    header, state = np.empty(HEADER_WIDTH), np.empty(width - PREFIX_WIDTH)
     per_unit = 1.0 / resolution
     for i in range(rows.shape[0]):
         at, volume = at_ms[i], volumes[i]
@@ -100,8 +112,7 @@ def over_series(
             unit = resolution[j]
             start = column + j * width
             _load(states, rows[i], start, header, state)
-            if is_forgotten(header, at, policy):
-                _begin_again(header, state)
+            _forget(header, state, states, rows[i], start, at, policy)
             warm = is_warm(header, at, policy)
             if bands.shape[0] > 0:
                 expected, low, high = np.nan, np.nan, np.nan
@@ -115,14 +126,21 @@ def over_series(
                 continue
             deviation = _score(state, x, volume, at, parameters) if warm else 0.0
             anomalous = is_anomalous(deviation, policy)
+            far = is_far(deviation, policy)
+            surprise = _surprise(abs(deviation), parameters) if anomalous or far else 0.0
+            peaks, samples = start + HEADER_WIDTH, header[SAMPLES]
+            decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
+            anomalous = anomalous and is_rare(header, decades, policy)
+            if warm:
+                note_decades(states, rows[i], peaks, surprise, samples, far)
             if anomalous or header[RUN] > 0.0:
                 count_run(header, at, anomalous)
-                rank = rank_of(header, deviation, policy)
+                rank = rank_of(header, deviation, policy) if anomalous else 0.0
                 reason = tell(header, at, rank, policy)
                 if reason != QUIET:
                     expected, low, high = _expect(state, volume, at, parameters, reach_of(policy))
-                    score = calibrate(_surprise(abs(deviation), parameters))
-                    observed, samples = values[i, columns[j]], header[SAMPLES]
+                    score = calibrate(decades)
+                    observed = values[i, columns[j]]
                     table = with_room(table, count)
                     write_verdict(table, count, i, j, at, deviation, score, rank, reason)
                     write_evidence(table, count, observed, expected * unit, low * unit, high * unit, samples, volume)
@@ -154,7 +172,7 @@ def over_vectors(
     count = 0
     metrics = columns.shape[0]
     table = np.empty((FIRST_ROOM, FLAG_WIDTH + metrics))
-    header, state = np.empty(HEADER_WIDTH), np.empty(width - HEADER_WIDTH)
+    header, state = np.empty(HEADER_WIDTH), np.empty(width - PREFIX_WIDTH)
     x, shares = np.empty(metrics), np.zeros(metrics)
     for i in range(rows.shape[0]):
         at, volume = at_ms[i], volumes[i]
@@ -168,16 +186,23 @@ def over_vectors(
         if seen == 0 or not is_heavy_enough(volume, policy):
             continue
         _load(states, rows[i], column, header, state)
-        if is_forgotten(header, at, policy):
-            _begin_again(header, state)
-        deviation = _score(state, x, volume, at, parameters, shares) if is_warm(header, at, policy) else 0.0
+        _forget(header, state, states, rows[i], column, at, policy)
+        warm = is_warm(header, at, policy)
+        deviation = _score(state, x, volume, at, parameters, shares) if warm else 0.0
         anomalous = is_anomalous(deviation, policy)
+        far = is_far(deviation, policy)
+        surprise = _surprise(deviation, parameters) if anomalous or far else 0.0
+        peaks, samples = column + HEADER_WIDTH, header[SAMPLES]
+        decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
+        anomalous = anomalous and is_rare(header, decades, policy)
+        if warm:
+            note_decades(states, rows[i], peaks, surprise, samples, far)
         if anomalous or header[RUN] > 0.0:
             count_run(header, at, anomalous)
-            rank = rank_of(header, deviation, policy)
+            rank = rank_of(header, deviation, policy) if anomalous else 0.0
             reason = tell(header, at, rank, policy)
             if reason != QUIET:
-                score = calibrate(_surprise(deviation, parameters))
+                score = calibrate(decades)
                 table = with_room(table, count)
                 write_verdict(table, count, i, -1, at, deviation, score, rank, reason)
                 write_evidence(table, count, np.nan, np.nan, np.nan, np.nan, header[SAMPLES], volume)
@@ -213,7 +238,7 @@ def over_silences(
     """
     count = 0
     table = np.empty((FIRST_ROOM, FLAG_WIDTH))
-    header, state = np.empty(HEADER_WIDTH), np.empty(width - HEADER_WIDTH)
+    header, state = np.empty(HEADER_WIDTH), np.empty(width - PREFIX_WIDTH)
     for i in range(rows.shape[0]):
         at = at_ms[i]
         _load(states, rows[i], column, header, state)
@@ -251,7 +276,7 @@ def over_silences(
             header[TOLD_AT] = since
         if learns:
             if is_forgotten(header, at, policy):
-                _begin_again(header, state)
+                _begin_again(header, state, states, rows[i], column)
                 last = 0
             # Before its first observation a series was not silent: it was not there.
             since_last = float(max(at - last, 0)) if last > 0 else 0.0

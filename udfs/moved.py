@@ -27,6 +27,7 @@ _WEIGHTS = {
     "prompt_tokens_mean": "calls",
     "completion_tokens_mean": "calls",
     "cost_usd_mean": "calls",
+    "latency_ms_per_token": "completion_tokens_sum",
 }
 """Metrics that are a sum divided by a count, and that count. Rates are sums as they are."""
 _SUMS = ("calls_per_s", "tokens_per_s", "cost_usd_per_s")

@@ -1,11 +1,8 @@
 """LLM traffic: what the default configuration says of replayed calls, when all is well and with planted faults.
 
-    python -m tests.quality.traffic
-
-prints this part of docs/quality.md. Replay and detection run in one process, through everything the job does.
+Replay and detection run in one process, through everything the job does.
 """
 
-import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -102,9 +99,3 @@ def incidents_of(anomalies: Iterable[Anomaly], settings: DetectionSettings) -> l
         newest_ms = max(newest_ms, to_at_ms(each.timestamp))
         correlations.pass_time(newest_ms - _LATE_MS)
     return list(correlations.incidents.values())
-
-
-if __name__ == "__main__":
-    from tests.quality.traffic_tables import measure
-
-    sys.stdout.write(measure())

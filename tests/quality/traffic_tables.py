@@ -1,5 +1,11 @@
-"""Tables of what is said of LLM traffic: false alarms, faults found, delays, precision, what each detector adds."""
+"""Tables of what is said of LLM traffic: false alarms, faults found, delays, precision, what each detector adds.
 
+    python -m tests.quality.traffic_tables
+
+prints this part of docs/quality.md.
+"""
+
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -219,3 +225,7 @@ def _lost_without(run: Run, detector_id: str, settings: DetectionSettings) -> in
     again = score(faults, others, incidents_of(others, settings))
     pairs = zip(run.score.findings, again.findings, strict=True)
     return sum(before.is_found and not after.is_found for before, after in pairs)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(measure())

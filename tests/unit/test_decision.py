@@ -77,6 +77,12 @@ def test_anomaly_that_lasts_is_told_again_after_the_refractory_time() -> None:
     assert told(flags) == [(20, 2), (80, 2), (140, 2)]
 
 
+def test_anomaly_that_lasts_long_is_told_seldom() -> None:
+    """After ten refractory times, once in four of them."""
+    flags = run(detector(relearn_samples=1_000), [*ORDINARY, *[1_000.0] * 60], step_ms=30_000)
+    assert flags.i.tolist() == [*range(20, 41, 2), 48, 56, 64, 72]
+
+
 def test_consecutive_anomalies_are_needed_and_an_ordinary_value_takes_one_back() -> None:
     of = detector(consecutive=3, consecutive_critical=4)
     assert told(run(of, [*ORDINARY, 1e4, 1e4, 100.0, 1e4])) == []

@@ -14,7 +14,7 @@ from schemas.anomaly import EntityType
 from schemas.model import ModelScope, PublishedModel, Training
 from schemas.time import from_at_ms
 from udfs.conformance.observations import START_AT_MS, Observations, jump, warm
-from udfs.decision import HEADER_WIDTH
+from udfs.decision import PREFIX_WIDTH
 from udfs.detector import Detector
 from udfs.driver import Driver
 from udfs.flags import Flags
@@ -91,7 +91,7 @@ def state_is_as_wide_as_it_says(driver: Driver, seed: int) -> None:
     """A detector has the width it names, for each metric it judges by itself, and changes nothing beside it."""
     detector = driver.detector
     blocks = len(detector.metrics) if detector.form == "series" else 1
-    if driver.width != blocks * (HEADER_WIDTH + detector.state_width):
+    if driver.width != blocks * (PREFIX_WIDTH + detector.state_width):
         raise BrokenLawError(f"state_width is {detector.state_width}, which is not the same whenever it is asked")
     observations = warm(detector, seed=seed)
     states = np.full((2, driver.width + 6), _OTHERS)
@@ -266,7 +266,7 @@ def _learnt(driver: Driver, seed: int) -> tuple[Floats, int]:
     states = no_state(driver)
     run(driver, states, observations)
     width = driver.detector.state_width
-    return states[0, HEADER_WIDTH : HEADER_WIDTH + width].copy(), observations.end_at_ms
+    return states[0, PREFIX_WIDTH : PREFIX_WIDTH + width].copy(), observations.end_at_ms
 
 
 def _expected(driver: Driver, state: Floats, at_ms: int) -> tuple[float, float, float]:

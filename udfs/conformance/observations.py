@@ -23,6 +23,7 @@ _USUAL = {
     "calls_per_s": 1.0,
     "tokens_per_s": 600.0,
     "cost_usd_per_s": 0.003,
+    "latency_ms_per_token": 20.0,
 }
 _WORST = {"error": 1.0, "error_rate": 1.0}
 """What a metric is in the worst case, where that is not a thousand times the usual."""

@@ -117,7 +117,7 @@ class Cusum(Detector, frozen=True, tag="cusum"):
         """Scale, floor, weight of the newest observation, slack, where the sums end, samples from which they run."""
         scale = LOG if self.scale == "log" else LINEAR
         # Sums that grow without end would outlive the change for as long as it lasted.
-        largest = max(self.critical or 0.0, 1.5 * self.warning)
+        largest = max(self.critical or 0.0, 1.2 * self.warning)
         return np.array(
             [scale, self.floor, half_life_weight(self.half_life), self.slack, largest, self.warm_up_samples / 2]
         )

@@ -23,6 +23,7 @@ from udfs.detectors.zscore import ZScore
 _CALL = ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost_usd")
 _MEANS = ("latency_ms_mean", "ttft_ms_mean", "prompt_tokens_mean", "completion_tokens_mean", "cost_usd_mean")
 _TIMES = ("latency_ms_mean", "ttft_ms_mean")
+_WATCHED = (*_MEANS, "latency_ms_per_token")
 _RATES = ("calls_per_s", "tokens_per_s", "cost_usd_per_s")
 _ALL = (*_MEANS, "error_rate")
 
@@ -135,7 +136,7 @@ def _of_models() -> tuple[Detector, ...]:
         ZScore(
             detector_id="zscore-10s",
             on="10s",
-            metrics=_MEANS,
+            metrics=_WATCHED,
             warning=6.5,
             critical=12.0,
             direction="high",
@@ -148,7 +149,7 @@ def _of_models() -> tuple[Detector, ...]:
         MovingAverage(
             detector_id="moving-average-10s",
             on="10s",
-            metrics=_MEANS,
+            metrics=_WATCHED,
             warning=5.0,
             critical=12.0,
             direction="high",
@@ -178,7 +179,7 @@ def _of_models() -> tuple[Detector, ...]:
         RobustZScore(
             detector_id="robust-1m",
             on="1m",
-            metrics=_MEANS,
+            metrics=_WATCHED,
             warning=5.0,
             critical=12.0,
             direction="high",

@@ -1,7 +1,8 @@
 import math
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from msgspec import Meta
 
 from udfs.detector import Count, Detector, Duration, Kernels, Positive
 from udfs.kernels import Floats, kernel
@@ -11,19 +12,34 @@ from udfs.stats.time_of_day import PROFILE_WIDTH, expected_at, learn_time_of_day
 
 _BLOCK_SAMPLES, _BLOCK_MS, _WARM_UP_SAMPLES, _REFRACTORY_SAMPLES, _LARGEST_PART, _YOUNG_SAMPLES, _MARGINS = range(7)
 
-# What records are kept of: the value, a short and a long moving average, and the same of what the time of day does not
-# explain. Two more features say how far off the level is: a very short average of the residual, and the jump from it.
-FEATURES = ("value", "short average", "long average", "residual", "short residual average", "long residual average")
+# What records are kept of: the value, a short and a long moving average, the same of what the time of day does not
+# explain, and the least and the greatest of the last few values, which tell what lasts from a spike. Two more features
+# say how far off the level is: a very short average of the residual, and the jump from it.
+FEATURES = (
+    "value",
+    "short average",
+    "long average",
+    "residual",
+    "short residual average",
+    "long residual average",
+    "least of the last",
+    "greatest of the last",
+)
 _FEATURES = len(FEATURES)
-_VALUE, _SHORT, _LONG, _RESIDUAL, _RESIDUAL_SHORT, _RESIDUAL_LONG, _RESIDUAL_NEAR, _JUMP = range(_FEATURES + 2)
-_SMOOTHING = (1.0, 1.0 / 12.0, 1.0 / 48.0, 1.0, 1.0 / 12.0, 1.0 / 48.0, 0.25)
+_VALUE, _SHORT, _LONG, _RESIDUAL, _RESIDUAL_SHORT, _RESIDUAL_LONG, _LEAST, _GREATEST = range(_FEATURES)
+_RESIDUAL_NEAR, _JUMP = _FEATURES, _FEATURES + 1
+_AVERAGED = (_VALUE, _SHORT, _LONG, _RESIDUAL, _RESIDUAL_SHORT, _RESIDUAL_LONG, _RESIDUAL_NEAR)
+_LAST = 6
+"""Values that count as the last few."""
+_SMOOTHING = (1.0, 1.0 / 12.0, 1.0 / 48.0, 1.0, 1.0 / 12.0, 1.0 / 48.0, 1.0, 1.0, 0.25)
 _REFRACTORY_SHARE = 0.03
 """After news this share of all observations so far is silent, at most `refractory_samples`."""
 _ESCALATION = 4.0
 
 _COUNT, _NEWEST_AT, _STEP_MS, _SPREAD, _NEWS, _NEWS_AT, _BLOCK = range(7)
 _AVERAGES = 7
-_CENTRES = _AVERAGES + _RESIDUAL_NEAR + 1
+_RECENT = _AVERAGES + _RESIDUAL_NEAR + 1
+_CENTRES = _RECENT + _LAST
 _SCATTERS = _CENTRES + 3
 _RECORDS = _SCATTERS + 3
 _PROFILE = _RECORDS + _FEATURES * RECORD_WIDTH
@@ -49,8 +65,13 @@ def _average(state: Floats, feature: int, value: float) -> float:
 def _write_features(state: Floats, x: float, at_ms: int, features: Floats) -> None:
     """Write all features of an observation that is not yet learnt."""
     residual = x - (expected_at(state, _PROFILE, at_ms) if state[_COUNT] > 0.0 else x)
-    for feature in range(_RESIDUAL_NEAR + 1):
+    for feature in _AVERAGED:
         features[feature] = _average(state, feature, x if feature < _RESIDUAL else residual)
+    features[_LEAST] = features[_GREATEST] = x
+    for place in range(int(min(state[_COUNT], _LAST))):
+        if place != state[_COUNT] % _LAST:
+            features[_LEAST] = min(features[_LEAST], state[_RECENT + place])
+            features[_GREATEST] = max(features[_GREATEST], state[_RECENT + place])
     features[_JUMP] = residual - state[_AVERAGES + _RESIDUAL_NEAR]
 
 
@@ -124,8 +145,9 @@ def _learn(state: Floats, x: float, volume: float, at_ms: int, parameters: Float
         _learn_level(state, features, count)
         reach = _CLIP * state[_SPREAD] if count > _FIRST_SAMPLES else np.inf
         learn_time_of_day(state, _PROFILE, x, at_ms, count, state[_STEP_MS], reach)
-    for feature in range(_RESIDUAL_NEAR + 1):
+    for feature in _AVERAGED:
         state[_AVERAGES + feature] = features[feature]
+    state[_RECENT + int(state[_COUNT] % _LAST)] = x
     state[_COUNT] = count
 
 
@@ -188,13 +210,14 @@ def _surprise(raw_score: float, parameters: Floats) -> float:
 class Novelty(Detector, frozen=True, tag="novelty"):
     """What a series has never done before, by the records that several of its features break together; for any series.
 
-    Features are the value, a short and a long moving average, and the same of what its time of day does not explain.
+    Features are the value, a short and a long moving average, the same of what its time of day does not explain, and
+    the least and the greatest of the last six values, since what lasts is news sooner than a spike.
     Each has a record to both sides, which holds for weeks. The score adds up by which multiple of its margin each
     feature breaks its record, cut off so that no single feature decides for more than it knows; while a series is
     young it counts for less. After news the detector is silent for a while, which a series' age decides: what goes on
     is no news, unless it is several times as large.
 
-    Raw score: multiples of what makes an anomaly. State: 143 floats a series (1.1 kB). Warm-up: 120 observations, of
+    Raw score: multiples of what makes an anomaly. State: 159 floats a series (1.3 kB). Warm-up: 120 observations, of
     any step. Scores are calibrated by convention, six decades for each multiple. Sources: `udfs.stats.records`,
     `udfs.stats.time_of_day`.
     """
@@ -207,7 +230,11 @@ class Novelty(Detector, frozen=True, tag="novelty"):
     """A record holds for one to two blocks of at least so many observations"""
     block_ms: Positive = 7 * 86_400_000.0
     """and at least so long."""
-    margins: tuple[Positive, Positive, Positive, Positive, Positive, Positive] = (0.04, 0.04, 0.02, 0.04, 0.08, 0.08)
+    margins: Annotated[tuple[Positive, ...], Meta(min_length=_FEATURES, max_length=_FEATURES)] = (
+        *(0.04, 0.04, 0.02),
+        *(0.04, 0.08, 0.08),
+        *(0.16, 0.06),
+    )
     """By which share of its range each feature must break its record to be an anomaly by itself."""
     largest_part: Positive = 1.5
     """What one feature adds to the score at most: more must be confirmed by others."""
@@ -218,11 +245,12 @@ class Novelty(Detector, frozen=True, tag="novelty"):
 
     method: ClassVar[str] = "records of several features"
     unit: ClassVar[str] = "multiples"
+    state_version: ClassVar[int] = 2
     kernels: ClassVar[Kernels] = Kernels(_score, _learn, _adopt, _surprise, _expect)
 
     @property
     def state_width(self) -> int:
-        """Clock, news, averages, centres and scatters of the level, records, time of day."""
+        """Clock, news, averages, last values, centres and scatters of the level, records, time of day."""
         return _WIDTH
 
     def parameters(self) -> Floats:
