@@ -7,13 +7,24 @@ from schemas.model import PublishedModel
 from udfs.detector import Detector, Kernels
 from udfs.kernels import Floats, kernel
 from udfs.stats.arrays import fitting, unpack
-from udfs.stats.scale import LOG, to_scale
+from udfs.stats.scale import LOG, from_scale
 from udfs.stats.tables import quantile_table, table_decades
 
 _TREES, _NODES_PER_TREE, _NORMAL_PATH, _MISSING = range(4)
-_FEATURE, _THRESHOLD, _LEFT, _RIGHT, _PATH = range(5)
-_NODE_WIDTH = 5
+# A leaf has its path where an inner node has its threshold.
+_FEATURE, _THRESHOLD, _LEFT, _RIGHT = range(4)
+_PATH = _THRESHOLD
+_NODE_WIDTH = 4
 _LEAF = -1.0
+
+
+@kernel
+def _child(at: int, root: int, x: Floats, parameters: Floats) -> int:
+    """Return where the node is that the value of an inner node's metric leads to."""
+    j = int(parameters[at + _FEATURE])
+    value = parameters[_MISSING + j] if np.isnan(x[j]) else x[j]
+    child = parameters[at + _LEFT] if value <= parameters[at + _THRESHOLD] else parameters[at + _RIGHT]
+    return root + int(child) * _NODE_WIDTH
 
 
 @kernel
@@ -28,20 +39,15 @@ def _isolation(x: Floats, parameters: Floats, shares: Floats) -> float:
         root = first + tree * nodes * _NODE_WIDTH
         at, depth = root, 0
         while parameters[at + _FEATURE] != _LEAF:
-            j = int(parameters[at + _FEATURE])
-            y = parameters[_MISSING + j] if np.isnan(x[j]) else to_scale(x[j], LOG)
-            child = parameters[at + _LEFT] if y <= parameters[at + _THRESHOLD] else parameters[at + _RIGHT]
-            at = root + int(child) * _NODE_WIDTH
+            at = _child(at, root, x, parameters)
             depth += 1
-        path += parameters[at + _PATH]
+        leaf = at
+        path += parameters[leaf + _PATH]
         # Metrics that isolate in few steps did more (Carletti et al. 2023, Interpretable anomaly detection with DIFFI).
-        up = root
-        while up != at:
-            j = int(parameters[up + _FEATURE])
-            y = parameters[_MISSING + j] if np.isnan(x[j]) else to_scale(x[j], LOG)
-            shares[j] += 1.0 / (depth * parameters[at + _PATH])
-            child = parameters[up + _LEFT] if y <= parameters[up + _THRESHOLD] else parameters[up + _RIGHT]
-            up = root + int(child) * _NODE_WIDTH
+        at, did = root, 1.0 / max(depth * parameters[leaf + _PATH], 1.0)
+        while at != leaf:
+            shares[int(parameters[at + _FEATURE])] += did
+            at = _child(at, root, x, parameters)
     total = 0.0
     for j in range(metrics):
         total += shares[j]
@@ -129,6 +135,13 @@ class IsolationForest(Detector, frozen=True, tag="isolation_forest"):
                 f"model {model.model_id!r}: a node names a metric that is not there, or a child not behind it in "
                 "its tree, or a leaf has no path"
             )
-        nodes = np.stack([arrays[name] for name in ("feature", "threshold", "left", "right", "path")], axis=-1)
+        # Cuts are moved to the values' own axis once, so that no value needs its logarithm at every node.
+        cut_or_path = np.where(inner, _own_axis(arrays["threshold"]), arrays["path"])
+        nodes = np.stack([arrays["feature"], cut_or_path, arrays["left"], arrays["right"]], axis=-1)
         table = quantile_table(model.training.score_quantiles)
-        return np.concatenate([[shape[0], shape[1], normal_path[0]], missing, nodes.ravel(), table])
+        return np.concatenate([[shape[0], shape[1], normal_path[0]], _own_axis(missing), nodes.ravel(), table])
+
+
+def _own_axis(scaled: Floats) -> Floats:
+    """Return what values on the logarithmic scale are in units of the metric's resolution."""
+    return np.array([from_scale(each, LOG) for each in scaled.ravel()]).reshape(scaled.shape)
