@@ -20,6 +20,21 @@ def delays_ms(appended_at_ms: Mapping[str, int], found: Iterable[tuple[str, int]
     return [earliest[event_id] - at_ms for event_id, at_ms in appended_at_ms.items() if event_id in earliest]
 
 
+def window_delays_ms(
+    windows: Iterable[tuple[int, int]],
+    event_at_ms: Mapping[str, int],
+    appended_at_ms: Mapping[str, int],
+    bound_ms: int,
+) -> list[int]:
+    """Return for each summary how long after the end of its window and the bound it was appended.
+
+    `windows` holds ends of windows in event time and the broker's append times of summaries. How far the broker's clock
+    is ahead of event time is the least by which any planted event was appended behind its time.
+    """
+    ahead_ms = min(at_ms - event_at_ms[event_id] for event_id, at_ms in appended_at_ms.items())
+    return [at_ms - ahead_ms - end_ms - bound_ms for end_ms, at_ms in windows]
+
+
 def percentile(values: Sequence[int], share: float) -> int:
     """Return the smallest of the values that at least this share of them does not exceed.
 
@@ -27,5 +42,5 @@ def percentile(values: Sequence[int], share: float) -> int:
     if there are no values.
     """
     if not values:
-        raise SentinelError("No planted event was found: see the logs of the TaskManagers.")
+        raise SentinelError("Nothing that was planted was found: see the logs of the TaskManagers.")
     return sorted(values)[max(ceil(share * len(values)) - 1, 0)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from jobs.bench.counters import read_total, read_until
-from jobs.bench.delays import delays_ms, percentile
+from jobs.bench.delays import delays_ms, percentile, window_delays_ms
 from jobs.bench.live import Traffic, run_live
 from jobs.bench.own_stack import completed_checkpoints, load_average, own_stack
 from jobs.bench.surroundings import surroundings
@@ -28,8 +28,11 @@ class Latency(Struct, frozen=True, kw_only=True):
     max_ms: int
     planted: int
     seen: int
-    anomalies: int
-    """All in the topic: several for a planted event, and what else was found."""
+    windows: int
+    """Summaries of windows that ended since planting began."""
+    windows_p50_ms: int
+    """From the end of a window plus the bound to the append of its summary, which follows the window's anomalies."""
+    windows_p99_ms: int
     events_per_second: float
     """The rate at which events were appended, measured."""
     duration_s: float
@@ -51,15 +54,18 @@ def measure_latency(traffic: Traffic, *, config: Path | None, tell: Callable[[st
     with own_stack() as stack:
         seen = run_live(stack, traffic, config, tell=tell, wait_for_all=lambda sent: _wait(stack, sent))
         delays = delays_ms(seen.appended_at_ms, seen.found)
+        windows = window_delays_ms(seen.windows, seen.event_at_ms, seen.appended_at_ms, settings.detection.bound_ms)
         about = surroundings(stack.layout, settings, load_before)
         return Latency(
             p50_ms=percentile(delays, 0.50),
             p95_ms=percentile(delays, 0.95),
             p99_ms=percentile(delays, 0.99),
             max_ms=max(delays),
-            planted=len(seen.planted),
+            planted=len(seen.event_at_ms),
             seen=len(delays),
-            anomalies=len(seen.found),
+            windows=len(windows),
+            windows_p50_ms=percentile(windows, 0.50),
+            windows_p99_ms=percentile(windows, 0.99),
             events_per_second=round(seen.appended_per_s),
             duration_s=traffic.duration_ms / 1000,
             entities=traffic.entities,

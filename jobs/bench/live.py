@@ -18,7 +18,8 @@ from jobs.replay.pace import paced
 from jobs.replay.produce import TopicWriter
 from jobs.replay.stream import Record
 from jobs.stack.stack import Stack
-from jobs.topics import ANOMALIES, TELEMETRY
+from jobs.topics import ANOMALIES, SUMMARIES, TELEMETRY
+from schemas.time import to_at_ms
 
 _SAMPLES_PER_ENTITY = 600
 """Calls of each entity before anything is planted: the longest warm-up of a detector of calls is 500."""
@@ -43,14 +44,16 @@ class Seen(Struct, frozen=True, kw_only=True):
     """What came of it, all times by the broker's clock."""
 
     job_id: str
-    planted: set[str]
-    """Ids of the planted events."""
+    event_at_ms: dict[str, int]
+    """Event time of each planted event."""
     appended_at_ms: dict[str, int]
     """When each planted event was appended."""
     appended_per_s: float
     """The rate at which events were appended, measured."""
     found: list[tuple[str, int]]
-    """An event's id and when an anomaly that names it was appended, for every anomaly; "" for one of a window."""
+    """An event's id and when an anomaly that names it was appended, for every anomaly of a call."""
+    windows: list[tuple[int, int]]
+    """The end of a window and when a summary of it was appended, for all windows that ended since planting began."""
 
 
 class _Event(Struct):
@@ -63,6 +66,10 @@ class _Context(Struct):
 
 class _Found(Struct):
     context: _Context
+
+
+class _Summed(Struct):
+    window_end: str
 
 
 def run_live(
@@ -89,7 +96,7 @@ def run_live(
         )
     history_ms = max(_HISTORY_MS, round(traffic.entities * _SAMPLES_PER_ENTITY / traffic.rate_per_s * 1000))
     length_ms = history_ms + _SETTLING_MS + traffic.duration_ms
-    stamp_on_append(stack.bootstrap_servers, (TELEMETRY, ANOMALIES))
+    stamp_on_append(stack.bootstrap_servers, (TELEMETRY, ANOMALIES, SUMMARIES))
     start_at_ms = int(time.time() * 1000) - history_ms
     live_at_ms = start_at_ms + history_ms
     bulk = Bulk(
@@ -119,10 +126,11 @@ def run_live(
     appended, appended_per_s = _appended(stack.bootstrap_servers, planting.planted, live_since_ms)
     return Seen(
         job_id=job_id,
-        planted=planting.planted,
+        event_at_ms=planting.event_at_ms,
         appended_at_ms=appended,
         appended_per_s=appended_per_s,
         found=list(_found(stack.bootstrap_servers)),
+        windows=[each for each in _windows(stack.bootstrap_servers, live_since_ms) if each[0] > begin_at_ms],
     )
 
 
@@ -170,5 +178,11 @@ def _appended(bootstrap_servers: str, planted: set[str], since_ms: int) -> tuple
 def _found(bootstrap_servers: str) -> Iterator[tuple[str, int]]:
     decoder = msgspec.json.Decoder(_Found)
     for value, at_ms in read_appended(bootstrap_servers, ANOMALIES):
-        for event_id in decoder.decode(value).context.sample_events or ("",):
+        for event_id in decoder.decode(value).context.sample_events:
             yield event_id, at_ms
+
+
+def _windows(bootstrap_servers: str, since_ms: int) -> Iterator[tuple[int, int]]:
+    decoder = msgspec.json.Decoder(_Summed)
+    for value, at_ms in read_appended(bootstrap_servers, SUMMARIES, since_ms):
+        yield to_at_ms(decoder.decode(value).window_end), at_ms

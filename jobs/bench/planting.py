@@ -24,6 +24,8 @@ class Planting:
         self._last_at_ms: dict[tuple[str | None, ...], int] = {}
         self.planted: set[str] = set()
         """Ids of the events that were made absurd."""
+        self.event_at_ms: dict[str, int] = {}
+        """Their event times."""
 
     def planted_in(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records in their order; when one is due, the first event of a rested entity becomes absurd."""
@@ -42,6 +44,7 @@ class Planting:
             return record
         self._last_at_ms[entity] = record.due_ms
         self.planted.add(event.event_id)
+        self.event_at_ms[event.event_id] = record.due_ms
         return record._replace(value=encode(absurd(event)))
 
 

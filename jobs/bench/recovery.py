@@ -65,7 +65,7 @@ def measure_recovery(traffic: Traffic, *, config: Path | None, tell: Callable[[s
         return Recovery(
             recovered_s=round((max(slow, default=fault.killed_at_ms) - fault.killed_at_ms) / 1000, 1),
             taskmanager_back_s=round(fault.back_s, 1),
-            planted=len(seen.planted),
+            planted=len(seen.event_at_ms),
             seen=len(delays_ms(seen.appended_at_ms, seen.found)),
             late=len(slow),
             events_per_second=round(seen.appended_per_s),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.bench.counters import Counted
-from jobs.bench.delays import delays_ms, percentile
+from jobs.bench.delays import delays_ms, percentile, window_delays_ms
 from jobs.bench.live import divided
 from jobs.bench.planting import APART_MS, Planting, most_plantable
 from jobs.bench.rates import Reading, rate_per_s, steady_part
@@ -49,6 +49,13 @@ def test_an_event_counts_once_by_its_earliest_anomaly() -> None:
     assert delays_ms(appended, found) == [40, 30]
 
 
+def test_a_windows_delay_begins_at_its_end_and_the_bound_by_the_clock_of_events() -> None:
+    # The broker's clock is 1,000 ms ahead of event time; one event waited 7 ms on its way to the broker.
+    event_at_ms = {"a": 5_000, "b": 6_000}
+    appended = {"a": 6_000, "b": 7_007}
+    assert window_delays_ms([(10_000, 11_640), (20_000, 21_500)], event_at_ms, appended, bound_ms=500) == [140, 0]
+
+
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=300), st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))
 def test_percentile_is_the_nearest_rank(values: list[int], share: float) -> None:
     # numpy's inverted_cdf is Hyndman and Fan's type 1.
@@ -56,7 +63,7 @@ def test_percentile_is_the_nearest_rank(values: list[int], share: float) -> None
 
 
 def test_nothing_found_has_no_percentile() -> None:
-    with pytest.raises(SentinelError, match="No planted event was found"):
+    with pytest.raises(SentinelError, match="Nothing that was planted was found"):
         percentile([], 0.5)
 
 
