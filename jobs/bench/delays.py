@@ -26,9 +26,9 @@ def window_delays_ms(
     appended_at_ms: Mapping[str, int],
     bound_ms: int,
 ) -> list[int]:
-    """Return for each summary how long after the end of its window and the bound it was appended.
+    """Return for each anomaly of a window how long after the window's end and the bound it was appended.
 
-    `windows` holds ends of windows in event time and the broker's append times of summaries. How far the broker's clock
+    `windows` holds ends of windows in event time and the broker's append times of anomalies. How far the broker's clock
     is ahead of event time is the least by which any planted event was appended behind its time.
     """
     ahead_ms = min(at_ms - event_at_ms[event_id] for event_id, at_ms in appended_at_ms.items())

@@ -29,9 +29,9 @@ class Latency(Struct, frozen=True, kw_only=True):
     planted: int
     seen: int
     windows: int
-    """Summaries of windows that ended since planting began."""
+    """Anomalies of windows since planting began."""
     windows_p50_ms: int
-    """From the end of a window plus the bound to the append of its summary, which follows the window's anomalies."""
+    """From the end of a window plus the bound to the append of an anomaly in it."""
     windows_p99_ms: int
     events_per_second: float
     """The rate at which events were appended, measured."""

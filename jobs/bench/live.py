@@ -18,13 +18,13 @@ from jobs.replay.pace import paced
 from jobs.replay.produce import TopicWriter
 from jobs.replay.stream import Record
 from jobs.stack.stack import Stack
-from jobs.topics import ANOMALIES, SUMMARIES, TELEMETRY
+from jobs.topics import ANOMALIES, TELEMETRY
 from schemas.time import to_at_ms
 
 _SAMPLES_PER_ENTITY = 600
 """Calls of each entity before anything is planted: the longest warm-up of a detector of calls is 500."""
-_HISTORY_MS = 360_000
-"""Event time before anything is planted, at least: the detectors' warm-up of five minutes, and one more."""
+_HISTORY_MS = 660_000
+"""Event time before anything is planted, at least: `zscore-10s` warms up in ten minutes, and one more."""
 _SETTLING_MS = 30_000
 """Live traffic before anything is planted: what the backlog has stirred up calms down."""
 
@@ -53,7 +53,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     found: list[tuple[str, int]]
     """An event's id and when an anomaly that names it was appended, for every anomaly of a call."""
     windows: list[tuple[int, int]]
-    """The end of a window and when a summary of it was appended, for all windows that ended since planting began."""
+    """The end of a window and when an anomaly in it was appended, for every one since planting began."""
 
 
 class _Event(Struct):
@@ -61,15 +61,12 @@ class _Event(Struct):
 
 
 class _Context(Struct):
+    window_end: str | None = None
     sample_events: tuple[str, ...] = ()
 
 
 class _Found(Struct):
     context: _Context
-
-
-class _Summed(Struct):
-    window_end: str
 
 
 def run_live(
@@ -96,7 +93,7 @@ def run_live(
         )
     history_ms = max(_HISTORY_MS, round(traffic.entities * _SAMPLES_PER_ENTITY / traffic.rate_per_s * 1000))
     length_ms = history_ms + _SETTLING_MS + traffic.duration_ms
-    stamp_on_append(stack.bootstrap_servers, (TELEMETRY, ANOMALIES, SUMMARIES))
+    stamp_on_append(stack.bootstrap_servers, (TELEMETRY, ANOMALIES))
     start_at_ms = int(time.time() * 1000) - history_ms
     live_at_ms = start_at_ms + history_ms
     bulk = Bulk(
@@ -124,13 +121,15 @@ def run_live(
     wait_for_all(sent.records)
     tell("Reading both topics.")
     appended, appended_per_s = _appended(stack.bootstrap_servers, planting.planted, live_since_ms)
+    found = list(_anomalies(stack.bootstrap_servers))
+    ends = [(to_at_ms(context.window_end), at_ms) for context, at_ms in found if context.window_end]
     return Seen(
         job_id=job_id,
         event_at_ms=planting.event_at_ms,
         appended_at_ms=appended,
         appended_per_s=appended_per_s,
-        found=list(_found(stack.bootstrap_servers)),
-        windows=[each for each in _windows(stack.bootstrap_servers, live_since_ms) if each[0] > begin_at_ms],
+        found=[(event_id, at_ms) for context, at_ms in found for event_id in context.sample_events],
+        windows=[(end_ms, at_ms) for end_ms, at_ms in ends if end_ms > begin_at_ms],
     )
 
 
@@ -175,14 +174,7 @@ def _appended(bootstrap_servers: str, planted: set[str], since_ms: int) -> tuple
     return times, records * 1000.0 / max(last_ms - first_ms, 1)
 
 
-def _found(bootstrap_servers: str) -> Iterator[tuple[str, int]]:
+def _anomalies(bootstrap_servers: str) -> Iterator[tuple[_Context, int]]:
     decoder = msgspec.json.Decoder(_Found)
     for value, at_ms in read_appended(bootstrap_servers, ANOMALIES):
-        for event_id in decoder.decode(value).context.sample_events:
-            yield event_id, at_ms
-
-
-def _windows(bootstrap_servers: str, since_ms: int) -> Iterator[tuple[int, int]]:
-    decoder = msgspec.json.Decoder(_Summed)
-    for value, at_ms in read_appended(bootstrap_servers, SUMMARIES, since_ms):
-        yield to_at_ms(decoder.decode(value).window_end), at_ms
+        yield decoder.decode(value).context, at_ms
