@@ -1,11 +1,12 @@
 """Keyed: runs any `KeyedLogic` on a keyed stream; state is versioned bytes, wake-ups are event-time timers."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
-from pyflink.datastream.state import ValueState, ValueStateDescriptor
+from pyflink.datastream.state import ListState, ListStateDescriptor, ValueState, ValueStateDescriptor
 
 from operators.detect import KEYED_TEXT
 from operators.metrics import OperatorMetrics
@@ -15,9 +16,26 @@ from udfs.keyed_logic import KeyedLogic, Step
 OUTPUTS = {name: OutputTag(name, KEYED_TEXT) for name in ("anomalies", "incidents", "notices")}
 """The streams a keyed logic may name in `encode_output`; records carry the key they were made under."""
 
+_ITEM, _WAKE = b"i", b"w"
+_STEPS_APART: Final = 100
+"""Steps that may lie between the stored bytes and the state; each is taken again after a restart."""
+_KEYS_RUNNING: Final = 1_000
+"""Keys whose state is kept in memory."""
+
+
+class _Running(NamedTuple):
+    """A key's state in memory, and how many steps lie between it and the bytes that are stored."""
+
+    state: Any
+    steps: int
+
 
 class RunKeyedLogic(KeyedProcessFunction):
-    """Feeds items, rows `(key, JSON text)`, to a pure state machine; everything it emits goes to side outputs."""
+    """Feeds items, rows `(key, JSON text)`, to a pure state machine; everything it emits goes to side outputs.
+
+    Stored are bytes of the state and what has been taken since they were made: a large state costs as much to encode as
+    many items to take. The logic is pure, so that taking them again gives the same state.
+    """
 
     def __init__(self, logic: KeyedLogic[Any, Any, Any], state_name: str) -> None:
         """Take the logic and the name its state has in savepoints."""
@@ -26,36 +44,61 @@ class RunKeyedLogic(KeyedProcessFunction):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Acquire the state of the current key."""
-        self._state: ValueState = runtime_context.get_state(
+        self._stored: ValueState = runtime_context.get_state(
             ValueStateDescriptor(self._state_name, Types.PICKLED_BYTE_ARRAY())
         )
+        self._since: ListState = runtime_context.get_list_state(
+            ListStateDescriptor(f"{self._state_name}-since", Types.PICKLED_BYTE_ARRAY())
+        )
+        self._running: OrderedDict[str, _Running] = OrderedDict()
         self._metrics = OperatorMetrics(runtime_context)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Take one item."""
-        state = self._load()
-        step = self._logic.on_item(state, self._logic.decode_item(value[1].encode()))
-        yield from self._after(step, state, ctx)
+        yield from self._take(_ITEM + value[1].encode(), ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Wake the key; a stale timer changes nothing."""
-        state = self._load()
-        if state is not None:
-            yield from self._after(self._logic.on_wake(state, timestamp), state, ctx)
+        yield from self._take(_WAKE + str(timestamp).encode(), ctx)
 
-    def _load(self) -> Any:
-        data = self._state.value()
-        return None if data is None else self._logic.decode(data)
-
-    def _after(self, step: Step[Any, Any], before: Any, ctx: Any) -> Iterator[Any]:
+    def _take(self, taken: bytes, ctx: Any) -> Iterator[Any]:
+        key = ctx.get_current_key()
+        before = self._running.pop(key, None) or self._load()
+        step = self._step(before.state, taken)
         if step.state is None:
-            self._state.clear()
-        elif step.state is not before:
-            self._state.update(self._logic.encode(step.state))
+            self._stored.clear()
+            self._since.clear()
+        else:
+            self._running[key] = self._keep(before, step.state, taken)
+            if len(self._running) > _KEYS_RUNNING:
+                self._running.popitem(last=False)
         if step.wake_at_ms is not None:
             ctx.timer_service().register_event_time_timer(step.wake_at_ms)
         for output in step.outputs:
-            name, key, data = self._logic.encode_output(output)
+            name, output_key, data = self._logic.encode_output(output)
             if isinstance(output, Incident):
                 self._metrics.count_incident(output)
-            yield OUTPUTS[name], Row(key, data.decode())
+            yield OUTPUTS[name], Row(output_key, data.decode())
+
+    def _load(self) -> _Running:
+        data = self._stored.value()
+        state, steps = None if data is None else self._logic.decode(data), 0
+        for taken in self._since.get() or ():
+            state, steps = self._step(state, taken).state, steps + 1
+        return _Running(state, steps)
+
+    def _step(self, state: Any, taken: bytes) -> Step[Any, Any]:
+        what, rest = taken[:1], taken[1:]
+        if what == _ITEM:
+            return self._logic.on_item(state, self._logic.decode_item(rest))
+        return Step(None, (), None) if state is None else self._logic.on_wake(state, int(rest))
+
+    def _keep(self, before: _Running, state: Any, taken: bytes) -> _Running:
+        if state is before.state:
+            return before
+        if before.steps < _STEPS_APART:
+            self._since.add(taken)
+            return _Running(state, before.steps + 1)
+        self._stored.update(self._logic.encode(state))
+        self._since.clear()
+        return _Running(state, 0)
