@@ -34,14 +34,21 @@ def gather(records: DataStream, *, partitions: int, tick_ms: int) -> KeyedStream
     operator = java_class("GatherRecords")(java_keys, tick_ms)
     row_type = Types.ROW([Types.INT(), ROW_TYPE]).get_java_type_info()
     rows = records._j_data_stream.transform("gather", row_type, operator).uid("gather")  # noqa: SLF001 - not public
-    return keyed_in_jvm(DataStream(rows), ROW_TYPE)
+    return keyed_in_jvm(DataStream(rows), Types.INT(), ROW_TYPE)
 
 
-def keyed_in_jvm(pairs: DataStream, value_type: TypeInformation) -> KeyedStream:
-    """Return the values of rows `(integer key, value)`, keyed, without the Python operator that `key_by` puts in."""
+def keyed_in_jvm(pairs: DataStream, key_type: TypeInformation, value_type: TypeInformation) -> KeyedStream:
+    """Return the values of rows `(key, value)`, keyed, without the Python operator that `key_by` puts in."""
     stream = pairs._j_data_stream  # noqa: SLF001 - the Java stream is not public
-    key_type = Types.ROW([Types.INT()]).get_java_type_info()
-    return KeyedStream(stream.keyBy(get_gateway().jvm.KeyByKeySelector(), key_type), value_type, pairs)
+    keys = Types.ROW([key_type]).get_java_type_info()
+    return KeyedStream(stream.keyBy(get_gateway().jvm.KeyByKeySelector(), keys), value_type, pairs)
+
+
+def keys_before(rows: DataStream, field: int, row_type: TypeInformation) -> DataStream:
+    """Return rows `(key, row)` for `keyed_in_jvm`, the key a text field; rows in which it is empty are left out."""
+    pair_type = Types.ROW([Types.STRING(), row_type]).get_java_type_info()
+    stream = rows._j_data_stream  # noqa: SLF001 - the Java stream is not public
+    return DataStream(stream.flatMap(java_class("KeyByField")(field), pair_type))
 
 
 def java_class(name: str) -> JavaClass:

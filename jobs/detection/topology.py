@@ -18,11 +18,14 @@ from operators.event_time import with_event_time
 from operators.keyed import OUTPUTS, RunKeyedLogic
 from operators.lines import SUMMARIES, divided
 from operators.roll_up import RollUp
-from operators.shards import keyed_in_jvm
+from operators.shards import keyed_in_jvm, keys_before
 from operators.side_output import side_output
 from udfs.correlation.provider import ProviderCorrelation
 from udfs.correlation.tenant import Correlation
 from udfs.settings import DetectionSettings
+
+_TENANT, _PROVIDER = 0, 2
+"""Fields of an anomaly row."""
 
 
 class DetectionStreams(NamedTuple):
@@ -55,7 +58,7 @@ def build(
     )
     # 2. Windows that span shards (a tenant's provider, a provider over all tenants) are added up and detected on.
     spanning = (
-        keyed_in_jvm(side_output(found, SHARES), Types.STRING())
+        keyed_in_jvm(side_output(found, SHARES), Types.INT(), Types.STRING())
         .connect(control.broadcast(CONTROL_STATE))
         .process(RollUp(settings, snapshot), ANOMALY_ROW)
         .uid("roll-up")
@@ -63,21 +66,19 @@ def build(
     )
     timed = with_event_time(found.union(spanning))
     # 3. Providers: an outage over all tenants is one incident for operators, and a notice to each tenant it hits.
+    naming = keys_before(timed, _PROVIDER, ANOMALY_ROW).uid("naming-a-provider")
     providers = (
-        timed.filter(lambda row: row[2] != "")
-        .uid("naming-a-provider")
-        .key_by(lambda row: row[2], Types.STRING())
+        keyed_in_jvm(naming, Types.STRING(), ANOMALY_ROW)
         .process(RunKeyedLogic(ProviderCorrelation(settings.correlation), "provider-correlation"), KEYED_TEXT)
         .uid("correlate-providers")
         .name("correlate providers")
     )
     # 4. Tenants: every anomaly goes on at once, unchanged, once per id; related ones become an incident.
     notices = side_output(providers, OUTPUTS["notices"])
+    heard = notices.map(lambda notice: Row(notice[0], notice[1], "", 0), ANOMALY_ROW).uid("notices")
+    of_a_tenant = keys_before(timed.union(heard), _TENANT, ANOMALY_ROW).uid("of-a-tenant")
     tenants = (
-        timed.filter(lambda row: row[0] != "")
-        .uid("of-a-tenant")
-        .union(notices.map(lambda notice: Row(notice[0], notice[1], "", 0), ANOMALY_ROW).uid("notices"))
-        .key_by(lambda row: row[0], Types.STRING())
+        keyed_in_jvm(of_a_tenant, Types.STRING(), ANOMALY_ROW)
         .process(RunKeyedLogic(Correlation(settings.correlation), "tenant-correlation"), KEYED_TEXT)
         .uid("correlate-tenants")
         .name("correlate tenants")
