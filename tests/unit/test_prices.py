@@ -1,7 +1,11 @@
 """The price table: what calls cost, since when, and how newer prices come into force."""
 
 import json
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from typer.testing import CliRunner
 
 from jobs.cli.prices import prices as command
 from jobs.errors import SentinelError
+from jobs.ingestion.newer_prices import fetch
 from jobs.ingestion.prices import SHIPPED, current, current_table, history, put_into_force, read_file
 from schemas.time import to_at_ms
 from udfs.prices.cost import cost_usd
@@ -260,6 +265,31 @@ def test_the_command_shows_checks_and_updates(tmp_path: Path, monkeypatch: pytes
     checked = run(command, ["check"]).output
     assert "as of 2027-01-01" in checked
     assert "earlier tables: 1" in checked
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """Return the address of a server of files on this machine, those of `tmp_path / "site"`."""
+    (tmp_path / "site").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_prices_are_fetched_from_an_address(site: str, tmp_path: Path) -> None:
+    published = [{"id": "openai", "models": [{"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": 1}}]}]
+    (tmp_path / "site" / "prices.json").write_text(json.dumps(published))
+    found = fetch(f"{site}/prices.json")
+    assert (found.source, len(found.models)) == (f"{site}/prices.json", 1)
+    with pytest.raises(SentinelError, match=r"missing\.json: status 404"):
+        fetch(f"{site}/missing.json")
+    (tmp_path / "site" / "page.html").write_text("<html>")
+    with pytest.raises(SentinelError, match=r"page\.html is no price table: not JSON"):
+        fetch(f"{site}/page.html")
 
 
 @pytest.mark.parametrize(
