@@ -1,6 +1,7 @@
 """The commands about alerts that ask a dispatch that runs."""
 
 import getpass
+import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from udfs.alerting.matcher_text import matchers_of
 from udfs.alerting.receivers.duration import duration_of
 
 _TIMEOUT_S = 30.0
+_WIDTH = 2_000
 
 Url = Annotated[
     str,
@@ -212,4 +214,6 @@ def _print(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=True, markup=False).print(table)
+    # What another program reads is not cut to the width of a screen.
+    width = None if sys.stdout.isatty() else _WIDTH
+    Console(highlight=False, markup=False, width=width).print(table)

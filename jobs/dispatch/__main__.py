@@ -5,6 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uvloop
+
 from jobs.dispatch.channels.guard import networks_of
 from jobs.dispatch.logs import JsonLines, set_up
 from jobs.dispatch.options import Options
@@ -42,7 +44,8 @@ def run(options: Options) -> None:
     async def process() -> None:
         await DispatchProcess(options).run()
 
-    asyncio.run(process())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(process())
 
 
 def address(text: str, option: str) -> tuple[str, int]:

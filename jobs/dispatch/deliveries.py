@@ -15,8 +15,8 @@ from jobs.dispatch.outbox.store import DeposedError, StoredNotification
 from udfs.alerting.notification import Notification
 
 LOG = logging.getLogger("dispatch.deliveries")
-AT_ONCE: Final = 32
-"""Tries that go on at the same time for one channel of one receiver."""
+AT_ONCE: Final = 8
+"""Tries that go on at the same time for one channel of one receiver; more connections cost more than they bring."""
 _DETAIL_MAX: Final = 500
 
 

@@ -20,11 +20,11 @@ from jobs.dispatch.kafka.silence_watch import KEY, SilenceWatch
 from jobs.dispatch.metrics import Metrics
 from jobs.dispatch.native_configuration import parse
 from jobs.dispatch.options import Options
-from jobs.dispatch.outbox.changes import OFFSETS, STATE
+from jobs.dispatch.outbox.changes import OFFSETS, STATE, NotificationState, Publish
 from jobs.dispatch.outbox.store import Loaded, OutboxStore
 from jobs.dispatch.sending import Sending
 from jobs.errors import SentinelError
-from jobs.topics import CONFIG, SUMMARIES
+from jobs.topics import CONFIG, DEAD_LETTERS, SUMMARIES
 from udfs.alerting.notification import Notification
 
 LOG = logging.getLogger("dispatch")
@@ -44,7 +44,7 @@ class Leading:
         metrics: Metrics,
         *,
         external_url: str,
-        reconfigured: Callable[[Configuration | SentinelError], None],
+        reconfigured: Callable[[Configuration | SentinelError | None], None],
     ) -> None:
         self._options = options
         self._metrics = metrics
@@ -93,10 +93,16 @@ class Leading:
             self._metrics.count_decision(decision.reason)
         for notification in batch.notifications:
             self._metrics.notifications.labels(kind_of(notification)).inc()
+        for change in batch.changes:
+            if isinstance(change, Publish) and change.topic == DEAD_LETTERS.name:
+                # Its key is `topic-partition-offset`.
+                self._metrics.dead_letters.labels(change.key.rsplit("-", 2)[0]).inc()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop, or deposed. Raises DeposedError, SentinelError."""
         for stored, notification in self.engine.core.unsent:
+            if stored.state is NotificationState.SENDING:
+                self._metrics.repeated.inc()
             self._deliveries.resume(stored, notification)
         engine = asyncio.create_task(self.engine.run(), name="engine")
         tasks = [engine]
@@ -149,7 +155,8 @@ class Leading:
 
     def _on_topic(self, text: str | None) -> None:
         if text is None:
-            LOG.info("%s holds no configuration any more; the file's is in force after a reload", CONFIG.name)
+            LOG.info("%s holds no configuration any more; the file's is read again", CONFIG.name)
+            self._reconfigured(None)
             return
         try:
             wanted: Configuration | SentinelError = parse(text, CONFIG.name, self._options.configuration.parent)
@@ -168,6 +175,8 @@ class Leading:
             self._metrics.delay.labels(kind).observe((ended_ms - notification.created_at_ms) / 1_000)
         else:
             self._metrics.requests_failed.labels(kind).inc()
+            if answer.retry_in_ms is None:
+                self._metrics.failed.labels(kind, answer.detail.partition(":")[0] or "other").inc()
         return answer
 
 

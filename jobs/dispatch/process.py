@@ -44,6 +44,7 @@ class DispatchProcess:
         self._leading: Leading | None = None
         self._stopping = asyncio.Event()
         self._address = ""
+        self._one_at_a_time = asyncio.Lock()
         self._said = ""
         self._spawned: set[asyncio.Task[None]] = set()
         self._trouble = "This instance has just started."
@@ -76,14 +77,19 @@ class DispatchProcess:
     async def reload(self) -> None:
         """Read the configuration's file again. Raises SentinelError; the old one is in force then."""
         try:
-            wanted = await asyncio.to_thread(self._loaded)
-            await self._take(wanted)
+            async with self._one_at_a_time:
+                await self._take_now(await asyncio.to_thread(self._loaded))
         except SentinelError as error:
             self.metrics.config_ok.set(0)
             LOG.error("The configuration stays as it was: %s", error)  # noqa: TRY400 - no fault of ours
             raise
 
     async def _take(self, wanted: Configuration) -> None:
+        """Go on under another configuration; several come into force in the order of their coming."""
+        async with self._one_at_a_time:
+            await self._take_now(wanted)
+
+    async def _take_now(self, wanted: Configuration) -> None:
         if self._leading is not None:
             await self._leading.take_configuration(wanted)
         self.configuration = wanted
@@ -161,8 +167,11 @@ class DispatchProcess:
         with contextlib.suppress(SentinelError):
             await self.reload()
 
-    def _on_topic(self, wanted: Configuration | SentinelError) -> None:
-        """Take a configuration that came over Kafka, or say what is wrong with it."""
+    def _on_topic(self, wanted: Configuration | SentinelError | None) -> None:
+        """Take a configuration that came over Kafka, say what is wrong with it, or go back to the file's."""
+        if wanted is None:
+            self._spawn(self._reload_quietly())
+            return
         if isinstance(wanted, SentinelError):
             self.metrics.config_ok.set(0)
             LOG.error("The configuration stays as it was: %s", wanted)
