@@ -53,6 +53,8 @@ class Store:
         self._ledger = Ledger(settings.folder / "ledger", settings.tenants_max)
         self._log = Log(settings.folder / "log", settings.segment_bytes, settings.disk_bytes, files)
         self._queues = Queues(settings, self._ledger)
+        # Little beside the half of the memory that is for what is on its way to the disk and back.
+        self._read_bytes = min(_READ_BYTES, settings.memory_bytes // 16)
         self._blocked: dict[str, list[Receipt]] = {}
         self._takers = 0
         self._nap_s = 0.0
@@ -122,7 +124,7 @@ class Store:
                 queue, stretch = taken
                 segment = stretch.part.segment
             # Not under the lock: a disk may be slow.
-            read = self._log.read(queue.tenant, segment, stretch.after, stretch.last, _READ_BYTES)
+            read = self._log.read(queue.tenant, segment, stretch.after, stretch.last, self._read_bytes)
             with self._lock:
                 queue.refill(stretch, read)
 
