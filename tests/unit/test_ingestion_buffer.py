@@ -149,20 +149,21 @@ def test_sender_waits_while_the_disk_is_slower(buffer: Buffer) -> None:
 def test_what_is_on_its_way_leaves_memory_for_what_comes_in(buffer: Buffer) -> None:
     async def put(first: int) -> None:
         for tenant in "abc":
-            assert await buffer.put(tenant, numbered(tenant, first, first + 99, 1_000), Ack.DURABLE) is None
+            assert await buffer.put(tenant, numbered(tenant, first, first + 249), Ack.DURABLE) is None
+
+    for first in range(1, 2_501, 250):
+        asyncio.run(put(first))
+        if first > 1_000:
             # Kafka is away: what can be taken is, and nothing arrives.
             while buffer.take(0):
-                pass
-
-    for first in range(1, 1_001, 100):
-        asyncio.run(put(first))
-    assert buffer.buffered == 3_000
+                assert buffer.memory_bytes < 600 * 1024
+    assert buffer.buffered == 7_500
     buffer.give_back()
     found: dict[str, list[int]] = {tenant: [] for tenant in "abc"}
     while taken := buffer.take(0):
         buffer.delivered(taken)
         found[taken[0].tenant].extend(numbers(taken))
-    assert found == {tenant: list(range(1, 1_001)) for tenant in "abc"}
+    assert found == {tenant: list(range(1, 2_501)) for tenant in "abc"}
 
 
 def test_tenant_more_than_the_ledger_holds_is_refused_and_counted(tmp_path: Path) -> None:

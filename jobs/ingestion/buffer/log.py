@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from jobs.ingestion.buffer.batch import Batch, Read, Written
-from jobs.ingestion.buffer.event import Waiting
+from jobs.ingestion.buffer.event import EVENT_OVERHEAD_BYTES, Waiting
 from jobs.ingestion.buffer.files import Files
 from jobs.ingestion.buffer.segment import SUFFIX, Index, Part, Segment
 from udfs.ingestion.log_record import Damage, Record, decode, encode, length_of, scan
@@ -123,6 +123,7 @@ class Log:
     def read(self, tenant: str, segment: Segment, after: int, last: int, bytes_max: int) -> list[Read]:
         """Return the next events of a tenant in a segment with numbers above `after` up to `last`, at least one.
 
+        They take `bytes_max` of memory in about.
         Damaged ones are left out. None at all means that there are no more.
         """
         self._bring_index_up_to_date(segment)
@@ -132,7 +133,7 @@ class Log:
         size = 0
         while at < len(numbers) and numbers[at] <= last and (size < bytes_max or not found):
             data = segment.read(offsets[at], lengths[at])
-            size += lengths[at]
+            size += lengths[at] + EVENT_OVERHEAD_BYTES
             if (record := decode(segment.salt, data)) is not None:
                 found.append(Read(*record[1:]))
             else:
