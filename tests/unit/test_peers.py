@@ -176,5 +176,5 @@ def test_the_table_has_medians_spread_and_what_went_wrong() -> None:
 
 
 def test_a_peer_that_was_never_told_of_has_no_delay() -> None:
-    with pytest.raises(SentinelError, match="No planted event was found"):
+    with pytest.raises(SentinelError, match="Nothing that was planted was found"):
         verdict([{"a": 1}], [], killed_at_ms=100_000)
