@@ -17,6 +17,7 @@ from udfs.alerting import silence as silence_rules
 from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_order import in_order
 from udfs.alerting.calendar_silences import next_change_at_ms, open_silences, outdated
+from udfs.alerting.decided import about_group, about_notice
 from udfs.alerting.decision import Decision, DecisionReason
 from udfs.alerting.escalation import NEVER_MS, Acknowledgement, GroupView, Page
 from udfs.alerting.escalations import Escalations
@@ -25,7 +26,7 @@ from udfs.alerting.inhibition import Inhibition
 from udfs.alerting.label_text import labels_text
 from udfs.alerting.merge import merged, with_end
 from udfs.alerting.mute import mute_of
-from udfs.alerting.notice import common_to, in_common, notification_id
+from udfs.alerting.notice import in_common, notification_id
 from udfs.alerting.notification import Notification, NotificationReason
 from udfs.alerting.notification_log import LogEntry, notify_reason
 from udfs.alerting.records import AlertRecord, ClockRecord, GroupRecord, Pending, Record
@@ -35,6 +36,7 @@ from udfs.alerting.silence import Silence, Silences
 from udfs.alerting.storm import ALERT_NAME as STORM_ALERT
 from udfs.alerting.storm import Storms
 from udfs.alerting.throttle import HeldBack, Throttling, held_back_texts
+from udfs.alerting.told import Told
 
 CLEAN_UP_EVERY_MS = 30_000
 """A group that is empty when this is over is forgotten, and its next alert waits for the group wait again."""
@@ -206,7 +208,7 @@ class Dispatcher:
             return Step()
         self._write_log(pending, at_ms)
         self._settle(pending, failed=False, now_ms=at_ms)
-        return Step(decisions=(_about(pending, DecisionReason.SENT, at_ms),))
+        return Step(decisions=(about_notice(pending, DecisionReason.SENT, at_ms),))
 
     def on_failed(self, identifier: str, at_ms: int) -> Step:
         """Take note that a notice cannot be delivered; its group's next look decides again."""
@@ -214,7 +216,7 @@ class Dispatcher:
         if pending is None:
             return Step()
         self._settle(pending, failed=True, now_ms=at_ms)
-        return Step(decisions=(_about(pending, DecisionReason.FAILED, at_ms),))
+        return Step(decisions=(about_notice(pending, DecisionReason.FAILED, at_ms),))
 
     def take_changes(self) -> list[Record]:
         """Return the records that have changed since the last call."""
@@ -365,8 +367,7 @@ class Dispatcher:
         group.failed = False
         shown = self._not_muted(group, now_ms, decisions)
         if shown:
-            firing = frozenset(shown) - resolved
-            told = Told(self, group, shown, firing, frozenset(shown) - firing, now_ms)
+            told = self._told(group, shown, resolved, now_ms)
             for channel in self.settings.receivers[group.route.receiver]:
                 self._tell(told, channel, notifications, decisions)
             self._tell_end(told, notifications, decisions)
@@ -410,13 +411,11 @@ class Dispatcher:
             shown = []
         for identity, (reason, refers_to) in said.items():
             if group.said.get(identity) != (reason, refers_to):
-                decisions.append(_of_group(group, DecisionReason(reason), now_ms, identity, refers_to))
+                decisions.append(about_group(group, DecisionReason(reason), now_ms, identity, refers_to))
         group.said = said | {name: value for name, value in group.said.items() if name.startswith("channel ")}
         return shown
 
-    def _tell(
-        self, told: "Told", channel: Channel, notifications: list[Notification], decisions: list[Decision]
-    ) -> None:
+    def _tell(self, told: Told, channel: Channel, notifications: list[Notification], decisions: list[Decision]) -> None:
         group, now_ms = told.group, told.now_ms
         receiver = group.route.receiver
         place = group.key, receiver, channel.name
@@ -459,14 +458,14 @@ class Dispatcher:
             self._say_once(group, channel, DecisionReason.THROTTLED, now_ms, decisions, tenant_id)
             return
         if before is not None:
-            decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+            decisions.append(about_notice(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
             self._no_longer_pending(before)
         self.pending[identifier] = pending
         self._under_way[place] = identifier
         self._changed["pending", identifier] = None
         notifications.append(told.notification(identifier, receiver, channel, reason, before or ""))
         group.said.pop(f"channel {channel.name}", None)
-        decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, reason))
+        decisions.append(about_notice(pending, DecisionReason.NOTIFIED, now_ms, reason))
 
     def _say_once(
         self,
@@ -480,7 +479,7 @@ class Dispatcher:
         name = f"channel {channel.name}"
         if group.said.get(name) != (reason, refers_to):
             group.said[name] = reason, refers_to
-            decision = _of_group(group, reason, now_ms, "", refers_to)
+            decision = about_group(group, reason, now_ms, "", refers_to)
             decisions.append(replace(decision, channel=channel.name))
 
     # Escalation.
@@ -514,7 +513,7 @@ class Dispatcher:
                 self._changed["alert", identity] = None
                 self._inhibition.learn(identity, ended)
 
-    def _view(self, group: Group, now_ms: int, decisions: list[Decision]) -> tuple["Told", GroupView]:
+    def _view(self, group: Group, now_ms: int, decisions: list[Decision]) -> tuple[Told, GroupView]:
         """Return a group as its receivers and as its chain see it."""
         resolved = {each for each in group.members if self.alerts[each].is_resolved(now_ms)}
         shown = self._not_muted(group, now_ms, decisions)
@@ -527,10 +526,15 @@ class Dispatcher:
             firing=tuple(alerts),
             muted_by="" if firing else held,
         )
-        return Told(self, group, shown, firing, frozenset(shown) - firing, now_ms), view
+        return self._told(group, shown, resolved, now_ms), view
+
+    def _told(self, group: Group, shown: list[str], resolved: set[str], now_ms: int) -> Told:
+        firing = frozenset(shown) - resolved
+        over = frozenset(shown) - firing
+        return Told(group, self.alerts, shown, firing, over, now_ms, self.settings.external_url)
 
     def _page(
-        self, told: "Told", page: Page, channel: Channel, notifications: list[Notification], decisions: list[Decision]
+        self, told: Told, page: Page, channel: Channel, notifications: list[Notification], decisions: list[Decision]
     ) -> None:
         under_way = self._under_way.get((told.group.key, page.receiver, channel.name))
         if under_way is not None and self.pending[under_way].firing == told.firing:
@@ -539,7 +543,7 @@ class Dispatcher:
         parts = "page", str(page.begun_at_ms), str(page.repeated), str(page.step)
         self._send(told, page.receiver, channel, NotificationReason.ESCALATED, parts, notifications, decisions)
 
-    def _tell_end(self, told: "Told", notifications: list[Notification], decisions: list[Decision]) -> None:
+    def _tell_end(self, told: Told, notifications: list[Notification], decisions: list[Decision]) -> None:
         """Tell those whom only the chain has told that all is over."""
         group = told.group
         receivers = [each for each in self.escalations.told(_escalation_name(group)) if each != group.route.receiver]
@@ -569,7 +573,7 @@ class Dispatcher:
 
     def _send(
         self,
-        told: "Told",
+        told: Told,
         receiver: str,
         channel: Channel,
         reason: NotificationReason,
@@ -586,13 +590,13 @@ class Dispatcher:
         before = self._under_way.get(place)
         pending = Pending(identifier, *place, told.firing, told.resolved, group.route.repeat_interval_ms)
         if before is not None:
-            decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+            decisions.append(about_notice(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
             self._no_longer_pending(before)
         self.pending[identifier] = pending
         self._under_way[place] = identifier
         self._changed["pending", identifier] = None
         notifications.append(told.notification(identifier, receiver, channel, reason, before or ""))
-        decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, reason))
+        decisions.append(about_notice(pending, DecisionReason.NOTIFIED, now_ms, reason))
 
     def _groups_named(self, name: str) -> list[Group]:
         """Return the groups that a chain is about: one, or those of routes that are the same."""
@@ -632,7 +636,7 @@ class Dispatcher:
             pending = Pending(identifier, *place, frozenset(), frozenset(), 0)
             before = self._under_way.get(place, "")
             if before:
-                decisions.append(_about(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
+                decisions.append(about_notice(self.pending[before], DecisionReason.SUPERSEDED, now_ms, identifier))
                 self._no_longer_pending(before)
             self.pending[identifier] = pending
             self._under_way[place] = identifier
@@ -654,7 +658,7 @@ class Dispatcher:
                     supersedes=before,
                 )
             )
-            decisions.append(_about(pending, DecisionReason.NOTIFIED, now_ms, NotificationReason.HELD_BACK))
+            decisions.append(about_notice(pending, DecisionReason.NOTIFIED, now_ms, NotificationReason.HELD_BACK))
 
     # What became of notices.
 
@@ -855,102 +859,8 @@ class Dispatcher:
         return GroupRecord(number, group.labels, *state)
 
 
-class Told:
-    """What one look at a group shows to all channels alike, in order; made when the first channel needs it."""
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        group: Group,
-        shown: list[str],
-        firing: frozenset[str],
-        resolved: frozenset[str],
-        now_ms: int,
-    ) -> None:
-        self.group = group
-        self.firing = firing
-        self.resolved = resolved
-        self.now_ms = now_ms
-        self._alerts = dispatcher.alerts
-        self._external_url = dispatcher.settings.external_url
-        self._shown = shown
-        self._contents: dict[bool, _Content] = {}
-
-    def tenant_id(self) -> str:
-        """Return whose all shown alerts are; empty if they are of several, or of nobody."""
-        tenants = {self._alerts[identity].labels.get("tenant_id", "") for identity in self._shown}
-        return tenants.pop() if len(tenants) == 1 else ""
-
-    def notification(
-        self, identifier: str, receiver: str, channel: Channel, reason: str, supersedes: str
-    ) -> Notification:
-        """Return the notice for one channel; those that send no resolved alerts are told of the firing ones."""
-        content = self._contents.get(channel.send_resolved)
-        if content is None:
-            content = self._contents[channel.send_resolved] = self._content(channel.send_resolved)
-        return Notification(
-            notification_id=identifier,
-            receiver=receiver,
-            channel=channel.name,
-            group_key=self.group.key,
-            group_labels=self.group.labels,
-            common_labels=content.labels,
-            common_annotations=content.annotations,
-            alerts=content.alerts,
-            resolved=content.resolved,
-            reason=NotificationReason(reason),
-            created_at_ms=self.now_ms,
-            external_url=self._external_url,
-            deadline_at_ms=self.group.next_at_ms,
-            supersedes=supersedes,
-        )
-
-    def _content(self, send_resolved: bool) -> "_Content":  # noqa: FBT001 - the channel's own word
-        alerts = []
-        for identity in self._shown:
-            alert = self._alerts[identity]
-            if identity in self.firing:
-                # An end in the future is no end yet.
-                alerts.append(replace(alert, ends_at_ms=None, times_out=False))
-            elif send_resolved:
-                alerts.append(alert)
-        ordered = tuple(in_order(alerts))
-        resolved = tuple(alert.ends_at_ms is not None for alert in ordered)
-        return _Content(ordered, resolved, *common_to(ordered))
-
-
-class _Content(Struct, frozen=True):
-    alerts: tuple[Alert, ...]
-    resolved: tuple[bool, ...]
-    labels: dict[str, str]
-    annotations: dict[str, str]
-
-
 def _log_key(group_key: str, receiver: str, channel: str) -> str:
     return f"{group_key}\x00{receiver}\x00{channel}"
-
-
-def _of_group(group: Group, reason: DecisionReason, at_ms: int, identity: str, refers_to: str) -> Decision:
-    return Decision(
-        at_ms=at_ms,
-        reason=reason,
-        group_key=group.key,
-        receiver=group.route.receiver,
-        fingerprint=identity,
-        refers_to=refers_to,
-    )
-
-
-def _about(pending: Pending, reason: DecisionReason, at_ms: int, refers_to: str = "") -> Decision:
-    return Decision(
-        at_ms=at_ms,
-        reason=reason,
-        group_key=pending.group_key,
-        receiver=pending.receiver,
-        channel=pending.channel,
-        refers_to=refers_to,
-        notification_id=pending.notification_id,
-    )
 
 
 def _escalation_name(group: Group) -> str:

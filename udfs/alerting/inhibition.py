@@ -20,6 +20,7 @@ class InhibitRule(Struct, frozen=True, kw_only=True):
     """While an alert of every source fires, alerts that match the target are kept back."""
 
     sources: tuple[InhibitSource, ...]
+    """At least one."""
     target: tuple[Matcher, ...]
     name: str = ""
 
@@ -55,9 +56,11 @@ class Inhibition:
         `inhibit.InhibitRule.hasEqual`; of several inhibitors the first one to have come is named.
         """
         for number, rule in enumerate(self._rules):
-            found = [self._first(number, place, labels, now_ms) for place in range(len(rule.sources))]
-            if found and found[0] is not None and None not in found and all_match(rule.target, labels):
-                return Inhibitor(found[0], rule.name)
+            found = self._first(number, 0, labels, now_ms)
+            if found is None or not all_match(rule.target, labels):
+                continue
+            if all(self._first(number, place, labels, now_ms) for place in range(1, len(rule.sources))):
+                return Inhibitor(found, rule.name)
         return None
 
     def _first(self, number: int, place: int, labels: dict[str, str], now_ms: int) -> str | None:
@@ -89,4 +92,4 @@ class _Firing(Struct, frozen=True):
 
 
 def _equal(source: InhibitSource, labels: dict[str, str]) -> tuple[str, ...]:
-    return tuple(labels.get(name, "") for name in source.equal)
+    return tuple([labels.get(name, "") for name in source.equal])  # a list is quicker than a generator here

@@ -90,15 +90,17 @@ class Silences:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Silence] = {}
-        self._changes: list[tuple[int, str]] = []
         self._version = 0
         self._seen: dict[str, tuple[int, tuple[str, ...]]] = {}
+        self._by_pair: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        """Those that mean one value of one label alone, with the version that brought them."""
+        self._others: list[tuple[int, str]] = []
 
     def put(self, silence: Silence) -> None:
         """Add a silence or change one; its matchers never change under the same identifier."""
         if silence.silence_id not in self.by_id:
             self._version += 1
-            self._changes.append((self._version, silence.silence_id))
+            self._index(silence)
         self.by_id[silence.silence_id] = silence
 
     def silencing(self, fingerprint: str, labels: dict[str, str], now_ms: int) -> tuple[str, ...]:
@@ -118,17 +120,33 @@ class Silences:
         for silence_id in old:
             del self.by_id[silence_id]
         if old:
-            self._changes = [change for change in self._changes if change[1] in self.by_id]
             self._seen.clear()
+            self._by_pair.clear()
+            self._others.clear()
+            self._version = 0
+            for silence in self.by_id.values():
+                self._version += 1
+                self._index(silence)
         return old
 
     def _meant(self, fingerprint: str, labels: dict[str, str]) -> tuple[str, ...]:
         version, meant = self._seen.get(fingerprint, (0, ()))
         if version != self._version:
-            for number, silence_id in reversed(self._changes):
-                if number <= version:
-                    break
+            candidates = [each for each in self._others if each[0] > version]
+            for pair in labels.items():
+                if pair in self._by_pair:
+                    candidates += [each for each in self._by_pair[pair] if each[0] > version]
+            for _, silence_id in sorted(candidates):
                 if self.by_id[silence_id].matches(labels):
                     meant = (*meant, silence_id)
             self._seen[fingerprint] = self._version, meant
         return meant
+
+    def _index(self, silence: Silence) -> None:
+        entry = self._version, silence.silence_id
+        if len(silence.matcher_sets) == 1:
+            for matcher in silence.matcher_sets[0]:
+                if matcher.kind is MatchKind.EQUAL and matcher.value:
+                    self._by_pair.setdefault((matcher.name, matcher.value), []).append(entry)
+                    return
+        self._others.append(entry)
