@@ -39,7 +39,7 @@ from udfs.decision import (
 )
 from udfs.flags import FLAG_WIDTH, with_room, write_evidence, write_verdict
 from udfs.kernels import Floats, Integers, kernel
-from udfs.stats.peaks import note_decades, own_decades
+from udfs.stats.peaks import HIGHEST, note_decades, own_decades
 
 FIRST_ROOM = 16
 """Flags that a batch has room for before its table must grow."""
@@ -78,13 +78,7 @@ def _begin_again(header: Floats, state: Floats, states: Floats, row: int, start:
         state[k] = 0.0
 
 
-@kernel
-def _forget(header: Floats, state: Floats, states: Floats, row: int, start: int, at: int, policy: Floats) -> None:
-    if is_forgotten(header, at, policy):
-        _begin_again(header, state, states, row, start)
-
-
-def over_series(
+def over_series(  # noqa: C901 - each call of a kernel costs: references to arrays are counted
     states: Floats,
     column: int,
     width: int,
@@ -112,7 +106,8 @@ def over_series(
             unit = resolution[j]
             start = column + j * width
             _load(states, rows[i], start, header, state)
-            _forget(header, state, states, rows[i], start, at, policy)
+            if is_forgotten(header, at, policy):
+                _begin_again(header, state, states, rows[i], start)
             warm = is_warm(header, at, policy)
             if bands.shape[0] > 0:
                 expected, low, high = np.nan, np.nan, np.nan
@@ -131,7 +126,7 @@ def over_series(
             peaks, samples = start + HEADER_WIDTH, header[SAMPLES]
             decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
             anomalous = anomalous and is_rare(header, decades, policy)
-            if warm:
+            if far or states[rows[i], peaks + HIGHEST] > 0.0:
                 note_decades(states, rows[i], peaks, surprise, samples, far)
             if anomalous or header[RUN] > 0.0:
                 count_run(header, at, anomalous)
@@ -155,7 +150,7 @@ def over_series(
     return table[:count].copy()
 
 
-def over_vectors(
+def over_vectors(  # noqa: C901 - as above
     states: Floats,
     column: int,
     width: int,
@@ -186,7 +181,8 @@ def over_vectors(
         if seen == 0 or not is_heavy_enough(volume, policy):
             continue
         _load(states, rows[i], column, header, state)
-        _forget(header, state, states, rows[i], column, at, policy)
+        if is_forgotten(header, at, policy):
+            _begin_again(header, state, states, rows[i], column)
         warm = is_warm(header, at, policy)
         deviation = _score(state, x, volume, at, parameters, shares) if warm else 0.0
         anomalous = is_anomalous(deviation, policy)
@@ -195,7 +191,7 @@ def over_vectors(
         peaks, samples = column + HEADER_WIDTH, header[SAMPLES]
         decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
         anomalous = anomalous and is_rare(header, decades, policy)
-        if warm:
+        if far or states[rows[i], peaks + HIGHEST] > 0.0:
             note_decades(states, rows[i], peaks, surprise, samples, far)
         if anomalous or header[RUN] > 0.0:
             count_run(header, at, anomalous)

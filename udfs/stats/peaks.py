@@ -16,9 +16,9 @@ import math
 from udfs.kernels import Floats, kernel
 
 PEAKS_WIDTH = 6
-_SEEN, _SAMPLES, _PEAKS, _MEAN, _SQUARE, _HIGHEST = range(PEAKS_WIDTH)
+_SEEN, _SAMPLES, _PEAKS, _MEAN, _SQUARE, HIGHEST = range(PEAKS_WIDTH)
 """Observations up to the newest excursion, and the series' samples then; excursions, slowly forgotten with them; mean
-and mean square of their excesses; how far the present one goes."""
+and mean square of their excesses; how far the present one goes, 0 if there is none."""
 
 FROM_DECADES = 2.0
 """One in a hundred observations, if the detector's law holds."""
@@ -69,8 +69,8 @@ def note_decades(
 ) -> None:
     """Note an observation: beyond the threshold it begins or goes on an excursion, below it ends one."""
     if is_far:
-        states[row, at + _HIGHEST] = max(states[row, at + _HIGHEST], decades, FROM_DECADES)
-    elif states[row, at + _HIGHEST] > 0.0:
+        states[row, at + HIGHEST] = max(states[row, at + HIGHEST], decades, FROM_DECADES)
+    elif states[row, at + HIGHEST] > 0.0:
         _learn_peak(states, row, at, samples)
 
 
@@ -84,8 +84,8 @@ def _seen(states: Floats, row: int, at: int, samples: float) -> float:
 def _learn_peak(states: Floats, row: int, at: int, samples: float) -> None:
     states[row, at + _SEEN] = _seen(states, row, at, samples)
     states[row, at + _SAMPLES] = samples
-    excess = min(states[row, at + _HIGHEST] - FROM_DECADES, _LARGEST_EXCESS)
-    states[row, at + _HIGHEST] = 0.0
+    excess = min(states[row, at + HIGHEST] - FROM_DECADES, _LARGEST_EXCESS)
+    states[row, at + HIGHEST] = 0.0
     states[row, at + _PEAKS] += 1.0
     weight = 1.0 / states[row, at + _PEAKS]
     states[row, at + _MEAN] += weight * (excess - states[row, at + _MEAN])
