@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from msgspec import structs
@@ -164,6 +165,26 @@ def test_what_is_on_its_way_leaves_memory_for_what_comes_in(buffer: Buffer) -> N
         buffer.delivered(taken)
         found[taken[0].tenant].extend(numbers(taken))
     assert found == {tenant: list(range(1, 2_501)) for tenant in "abc"}
+
+
+def test_taker_that_is_always_there_leaves_memory_for_what_comes_in(buffer: Buffer) -> None:
+    stop = Event()
+
+    def take() -> None:
+        while not stop.is_set():
+            buffer.take(0.05)
+
+    taker = Thread(target=take)
+    taker.start()
+    try:
+        for first in range(1, 601, 100):
+            for tenant in "abc":
+                events = numbered(tenant, first, first + 99, 1_000)
+                assert asyncio.run(buffer.put(tenant, events, Ack.DURABLE, deadline_s=60)) is None
+    finally:
+        stop.set()
+        taker.join()
+    assert buffer.buffered == 1_800
 
 
 def test_tenant_more_than_the_ledger_holds_is_refused_and_counted(tmp_path: Path) -> None:

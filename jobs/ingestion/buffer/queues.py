@@ -94,18 +94,18 @@ class Queues:
     def take(self) -> list[Waiting] | tuple[TenantQueue, Stretch]:
         """Return the next events of the tenant whose turn it is, or what has to be read first; empty for nothing.
 
-        Nothing is read while memory is tight, unless nothing is on its way whose arrival would change that.
+        While memory is tight nothing is read, and what is to leave it is left to do so, unless nothing is on its way
+        whose arrival would change that.
         """
         passed_over = 0
         while passed_over < len(self._fair) and (turn := self._fair.turn()) is not None:
             queue = self._queues[turn[0]]
-            stretch = queue.next_stretch()
-            if stretch is not None:
-                if not self._memory.is_tight or not self._memory.flying:
-                    return queue, stretch
+            if self._memory.is_tight and self._memory.flying and not queue.has_ready:
                 passed_over += 1
                 self._fair.served(turn[1], has_more=True)
                 continue
+            if (stretch := queue.next_stretch()) is not None:
+                return queue, stretch
             taken, size = queue.take(turn[1])
             if not queue.buffered:
                 self._holding.discard(queue.tenant)

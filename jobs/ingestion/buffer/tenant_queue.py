@@ -59,6 +59,11 @@ class TenantQueue:
         return bool(self._ready or self._disk or self._tail)
 
     @property
+    def has_ready(self) -> bool:
+        """Whether something can be taken that is in memory to stay there."""
+        return bool(self._ready)
+
+    @property
     def overflows(self) -> bool:
         """Whether new events have to go behind some that are on the disk, or are going there."""
         return bool(self._disk or self._tail)
