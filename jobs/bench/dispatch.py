@@ -187,6 +187,10 @@ def _from_kafka(number: int, rate_per_s: float) -> Paced:
         configuration = _configuration(receiver.url, group_by="application_id", group_wait="0s")
         with _running(_dispatch, configuration, "--bootstrap-servers", servers, "--silence", "0s"):
             producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+            # The first one waits for the consumer to find its partitions.
+            producer.produce(ANOMALIES.name, _anomaly("warm-up"), key=b"warm-up")
+            wait_until(lambda: bool(receiver.arrivals), "the first notice", deadline_s=_PATIENCE_S)
+            receiver.arrivals.clear()
             began = time.monotonic()
             sent: dict[str, float] = {}
             for each in range(number):

@@ -143,19 +143,19 @@ class Intake:
             known = self._offsets.get(f"{each.topic}/{each.partition}")
             each.offset = OFFSET_BEGINNING if known is None or each.topic == CONFIG.name else known
         new = [each for each in partitions if each.topic == ANOMALIES.name and each.offset == OFFSET_BEGINNING]
+        # The ends first: what is written between the two questions must not fall between them.
+        ends = {(each.topic, each.partition): self._end_of(consumer, each) for each in new}
         for each in new:
             # What was anomalous longer ago has ended by now: nobody is told of a week at once.
             each.offset = self._engine.clock() - self._first_look_back_ms
         if new:
             at = {(each.topic, each.partition): each.offset for each in consumer.offsets_for_times(new, _TIMEOUT_S)}
             for each in new:
-                each.offset = at[each.topic, each.partition]
+                place = each.topic, each.partition
+                each.offset = at[place] if at[place] >= 0 else ends[place]
         consumer.assign(partitions)
         # Where reading begins is kept at once, so that a crash before the first record leaves no gap.
-        starts = [
-            Keep(OFFSETS, f"{each.topic}/{each.partition}", str(self._position(consumer, each)).encode())
-            for each in new
-        ]
+        starts = [Keep(OFFSETS, f"{each.topic}/{each.partition}", str(each.offset).encode()) for each in new]
         self._do(lambda core, _now: core.write(*starts))
 
     def _read_summaries(self, consumer: Consumer) -> None:
@@ -185,6 +185,10 @@ class Intake:
                 "`sentinel topics`."
             )
         return []
+
+    def _end_of(self, consumer: Consumer, each: TopicPartition) -> int:
+        _, end = consumer.get_watermark_offsets(TopicPartition(each.topic, each.partition), timeout=_TIMEOUT_S)
+        return int(end)
 
     def _position(self, consumer: Consumer, each: TopicPartition) -> int:
         if each.offset >= 0:
