@@ -41,6 +41,8 @@ class KafkaListener:
             "enable.auto.commit": True,
             # An offset is stored here when its record was taken, and committed some seconds later or at the end.
             "enable.auto.offset.store": False,
+            # A topic that is created later is found within this time.
+            "topic.metadata.refresh.interval.ms": 10_000,
             "partition.assignment.strategy": "cooperative-sticky",
             "log_level": 2,
             **kafka.client,

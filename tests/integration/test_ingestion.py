@@ -15,10 +15,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from jobs.bench.ingestion_load import otlp_body
+from jobs.stack.kafka_broker import create_topics
 from jobs.stack.layout import PROJECT, PYTHON
 from jobs.stack.ports import LOOPBACK, free_port
 from jobs.stack.stack import Stack
-from jobs.topics import ANOMALIES, DEAD_LETTERS, TELEMETRY
+from jobs.topics import ANOMALIES, DEAD_LETTERS, TELEMETRY, Topic
 from schemas.anomaly import Anomaly
 from schemas.codec import decode_event
 from schemas.dead_letter import DeadLetter
@@ -89,6 +90,7 @@ def test_foreign_topics_are_normalised_and_what_is_rejected_becomes_a_dead_lette
           - {{topic: spans, format: otlp-traces, tenant: globex}}
         """
     )
+    create_topics(stack.ports, [Topic("calls"), Topic("spans")])
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers})
     application = f"foreign-{port}"
     bad = b'{"event_id": "no more"}'
