@@ -96,6 +96,8 @@ class Intake:
                     "group.id": GROUP,
                     "enable.auto.commit": False,
                     "auto.offset.reset": "earliest",
+                    # A request that waits for one topic holds up the next one for another: half a second by default.
+                    "fetch.wait.max.ms": 50,
                     "error_cb": self._complained,
                     "log_level": 2,
                 }
