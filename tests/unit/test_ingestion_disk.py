@@ -348,7 +348,7 @@ def test_closed_buffer_keeps_everything(tmp_path: Path) -> None:
     assert answer.reason is Turned.CLOSING
     buffer.close()
     again = Buffer(settings)
-    assert numbers(again.take(0)) == list(range(1, 501))
+    assert numbers([*again.take(0), *again.take(0)]) == list(range(1, 501))
     assert again.accounts()["a"] == Account(received=501, buffered=500, rejected={Turned.CLOSING: 1})
     again.close()
 
