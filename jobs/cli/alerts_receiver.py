@@ -15,6 +15,7 @@ from jobs.dispatch.channels.template_files import template_set
 from jobs.dispatch.native_configuration import load
 from jobs.errors import SentinelError
 from udfs.alerting.example import example_notification
+from udfs.alerting.memory import Memory
 from udfs.alerting.notification import Notification
 from udfs.alerting.outcome import Outcome, Refused, Sent
 from udfs.alerting.receivers.receiver import Receiver
@@ -64,11 +65,15 @@ async def _tried(
 ) -> list[tuple[Notification, Outcome]]:
     now_ms = int(time.time() * 1_000)
     done: list[tuple[Notification, Outcome]] = []
+    memory = Memory()
     try:
         for key in keys:
             for is_over in (False, True)[: 1 + resolved]:
                 told = example_notification(receiver.name, key, now_ms, str(uuid4()), is_over=is_over)
-                done.append((told, await channels.send(told, now_ms, _TRY_S)))
+                outcome = await channels.send(told, now_ms, _TRY_S, memory.earlier(told))
+                if isinstance(outcome, Sent):
+                    memory.refer(told, outcome.reference)
+                done.append((told, outcome))
     finally:
         await channels.close()
     return done

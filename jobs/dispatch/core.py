@@ -6,7 +6,7 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try
+from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try, Wait
 from jobs.dispatch.outbox.store import Loaded, StoredNotification
 from jobs.topics import ALERTS
 from schemas.alert import AlertDefinition
@@ -16,7 +16,8 @@ from udfs.alerting.alert_states import AlertStates, Standing
 from udfs.alerting.decision import Decision, DecisionReason
 from udfs.alerting.definitions import Definitions
 from udfs.alerting.dispatcher import Dispatcher, Step
-from udfs.alerting.group import Group
+from udfs.alerting.group import Group, key_of
+from udfs.alerting.memory import Memory
 from udfs.alerting.notification import Notification
 from udfs.alerting.observation import Observation
 from udfs.alerting.records import Record
@@ -55,6 +56,7 @@ class Core:
         self.dispatcher = Dispatcher(settings, now_ms, records)
         self.states = AlertStates(records)
         self.definitions = Definitions(definitions, records)
+        self.memory = Memory(records)
         self._publishes = publishes
         self._seq = loaded.last_seq
         self._changes: list[Change] = []
@@ -115,15 +117,32 @@ class Core:
         for group in self._firing_groups(identity, now_ms):
             self._absorb(self.dispatcher.escalate(group.key, person, now_ms))
 
-    def sent(self, notification_id: str, detail: str, now_ms: int) -> None:
-        """Take note that the receiver took a notification."""
-        self._changes.append(Sent(notification_id, now_ms, detail))
-        self._absorb(self.dispatcher.on_sent(notification_id, now_ms))
+    def sent(self, notification: Notification, detail: str, now_ms: int, reference: str = "") -> None:
+        """Take note that the receiver took a notification, and what it calls it while its group is there."""
+        identity = notification.notification_id
+        self._changes.append(Sent(identity, now_ms, detail))
+        self._absorb(self.dispatcher.on_sent(identity, now_ms))
+        self.memory.refer(notification, reference if reference and self._is_there(notification.group_key) else "")
 
-    def failed(self, notification_id: str, detail: str, now_ms: int) -> None:
-        """Take note that a notification is given up."""
-        self._changes.append(Dead(notification_id, now_ms, detail))
-        self._absorb(self.dispatcher.on_failed(notification_id, now_ms))
+    def wait(
+        self, notification: Notification, not_before_at_ms: int, detail: str, reached: frozenset[str] = frozenset()
+    ) -> None:
+        """Take note that a try has failed, for whom it has not, and when the next may follow."""
+        if notification.notification_id in self.dispatcher.pending:
+            self._changes.append(Wait(notification.notification_id, not_before_at_ms, detail))
+            self.memory.reach(notification, reached)
+
+    def failed(
+        self, notification: Notification, detail: str, now_ms: int, reached: frozenset[str] = frozenset()
+    ) -> None:
+        """Take note that a notification is given up, after it has reached some; its group may be told of it anew."""
+        identity, group_key = notification.notification_id, notification.group_key
+        self._changes.append(Dead(identity, now_ms, detail))
+        if identity in self.dispatcher.pending:
+            self.memory.reach(notification, reached)
+        self._absorb(self.dispatcher.on_failed(identity, now_ms))
+        if group_key in self.memory.groups() and not self._is_there(group_key):
+            self.memory.forget({group_key}, self.dispatcher.pending)
 
     def write(self, *changes: Change) -> None:
         """Have changes written that are nothing to decide on."""
@@ -181,14 +200,22 @@ class Core:
     # ------------------------------------------------------------------------------------------------------------------
 
     def _records_changed(self) -> Iterator[Record]:
-        yield from self.dispatcher.take_changes()
+        of_groups = self.dispatcher.take_changes()
+        gone = {key_of(key) for kind, key, value in of_groups if kind == "group" and value is None}
+        if gone and gone & self.memory.groups():
+            self.memory.forget(gone - {group.key for group in self.dispatcher.groups}, self.dispatcher.pending)
+        yield from of_groups
         yield from self.states.take_changes()
         yield from self.definitions.take_changes()
+        yield from self.memory.take_changes()
 
     def _absorb(self, step: Step) -> None:
         self._decisions += step.decisions
         self._notifications += step.notifications
         self._withdrawn += [each.supersedes for each in step.notifications if each.supersedes]
+
+    def _is_there(self, group_key: str) -> bool:
+        return any(group.key == group_key for group in self.dispatcher.groups)
 
     def _firing_groups(self, identity: str, now_ms: int) -> list[Group]:
         if self.dispatcher.alerts[identity].is_resolved(now_ms):

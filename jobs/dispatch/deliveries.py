@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from jobs.dispatch.core import Batch
 from jobs.dispatch.engine import Engine
-from jobs.dispatch.outbox.changes import Change, NotificationState, Try, Wait
+from jobs.dispatch.outbox.changes import NotificationState, Try
 from jobs.dispatch.outbox.store import DeposedError, StoredNotification
+from udfs.alerting.memory import Earlier
 from udfs.alerting.notification import Notification
 
 LOG = logging.getLogger("dispatch.deliveries")
@@ -28,10 +29,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     """One sentence without secrets."""
     retry_in_ms: int | None = None
     """When another try is worth while; None gives the notification up."""
+    reference: str = ""
+    """What the receiver calls the message it took."""
+    reached: frozenset[str] = frozenset()
+    """Recipients who have it after a try that failed for others."""
 
 
-Send = Callable[[Notification, int], Awaitable[Answer]]
-"""Makes one try, the number of which counts from 1."""
+Send = Callable[[Notification, int, Earlier], Awaitable[Answer]]
+"""Makes one try, the number of which counts from 1, knowing what earlier messages have left."""
 
 
 class _Delivery:
@@ -145,25 +150,25 @@ class Deliveries:
         place = notification.receiver, notification.channel
         async with self._slots.setdefault(place, asyncio.Semaphore(AT_ONCE)):
             try:
-                answer = await self._send(notification, tries)
+                answer = await self._send(notification, tries, core.memory.earlier(notification))
             except Exception as error:
                 LOG.exception("notification %s to %s %s", identifier, *place)
                 answer = Answer(taken=False, detail=f"fault in the channel ({type(error).__name__})")
         detail = answer.detail[:_DETAIL_MAX]
         if answer.taken:
-            await self._engine.do(lambda now_ms: core.sent(identifier, detail, now_ms))
+            await self._engine.do(lambda now_ms: core.sent(notification, detail, now_ms, answer.reference))
             return True
         now_ms = self._engine.clock()
         at_ms = now_ms + (answer.retry_in_ms or 0)
         is_late = notification.deadline_at_ms is not None and at_ms >= notification.deadline_at_ms
         if answer.retry_in_ms is None or is_late:
             LOG.warning("notification %s to %s %s is given up after try %d: %s", identifier, *place, tries, detail)
-            await self._engine.do(lambda now_ms: core.failed(identifier, detail, now_ms))
+            await self._engine.do(lambda now_ms: core.failed(notification, detail, now_ms, answer.reached))
             return True
         LOG.info("notification %s to %s %s: try %d failed: %s", identifier, *place, tries, detail)
         if delivery.withdrawn.is_set() and not self._draining:
             return True
-        await self._write(Wait(identifier, at_ms, detail))
+        await self._engine.do(lambda _: core.wait(notification, at_ms, detail, answer.reached))
         await self._until(at_ms, delivery.withdrawn)
         return False
 
@@ -175,5 +180,5 @@ class Deliveries:
             except TimeoutError:
                 return
 
-    async def _write(self, change: Change) -> None:
-        await self._engine.do(lambda _: self._engine.core.write(change))
+    async def _write(self, begun: Try) -> None:
+        await self._engine.do(lambda _: self._engine.core.write(begun))

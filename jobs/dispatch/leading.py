@@ -25,6 +25,7 @@ from jobs.dispatch.outbox.store import Loaded, OutboxStore
 from jobs.dispatch.sending import Sending
 from jobs.errors import SentinelError
 from jobs.topics import CONFIG, DEAD_LETTERS, SUMMARIES
+from udfs.alerting.memory import Earlier
 from udfs.alerting.notification import Notification
 
 LOG = logging.getLogger("dispatch")
@@ -164,11 +165,11 @@ class Leading:
             wanted = error
         self._reconfigured(wanted)
 
-    async def _send(self, notification: Notification, tries: int) -> Answer:
+    async def _send(self, notification: Notification, tries: int, earlier: Earlier) -> Answer:
         kind = kind_of(notification)
         self._metrics.requests.labels(kind).inc()
         began_ms = self.engine.clock()
-        answer = await self._sending.send(notification, tries)
+        answer = await self._sending.send(notification, tries, earlier)
         ended_ms = self.engine.clock()
         self._metrics.latency.labels(kind).observe((ended_ms - began_ms) / 1_000)
         if answer.taken:

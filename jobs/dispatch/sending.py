@@ -10,8 +10,9 @@ from jobs.dispatch.channels.template_files import template_set
 from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.deliveries import Answer
 from jobs.dispatch.options import Options
+from udfs.alerting.memory import Earlier
 from udfs.alerting.notification import Notification
-from udfs.alerting.outcome import Sent
+from udfs.alerting.outcome import Retry, Sent
 from udfs.alerting.retrying import TryAgain, after_failure
 
 _TRY_S: Final = 20.0
@@ -31,19 +32,20 @@ class Sending:
             former=None if former is None else former.channels,
         )
 
-    async def send(self, notification: Notification, tries: int) -> Answer:
-        """Make the try of that number, from 1."""
+    async def send(self, notification: Notification, tries: int, earlier: Earlier) -> Answer:
+        """Make the try of that number, from 1, knowing what earlier ones have left."""
         now_ms = int(time.time() * 1_000)
-        outcome = await self.channels.send(notification, now_ms, _TRY_S)
+        outcome = await self.channels.send(notification, now_ms, _TRY_S, earlier)
         if isinstance(outcome, Sent):
-            return Answer(taken=True, detail=outcome.detail)
+            return Answer(taken=True, detail=outcome.detail, reference=outcome.reference)
         now_ms = int(time.time() * 1_000)
         following = after_failure(outcome, tries, notification.created_at_ms, now_ms, random.random())
         detail = (
             f"{outcome.reason.value}: {following.detail if not isinstance(following, TryAgain) else outcome.detail}"
         )
         retry_in_ms = following.at_ms - now_ms if isinstance(following, TryAgain) else None
-        return Answer(taken=False, detail=detail, retry_in_ms=retry_in_ms)
+        reached = outcome.reached if isinstance(outcome, Retry) else frozenset()
+        return Answer(taken=False, detail=detail, retry_in_ms=retry_in_ms, reached=reached)
 
     async def close(self) -> None:
         """Close its connections."""

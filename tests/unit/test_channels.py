@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from ipaddress import ip_address
@@ -25,6 +25,7 @@ from jobs.dispatch.channels.channels import Channels
 from jobs.dispatch.channels.guard import is_internal, networks_of
 from schemas.yaml_document import read_yaml
 from tests.receiving import NOW_MS, Answering, Receiving, notification, receiving
+from udfs.alerting.memory import Memory
 from udfs.alerting.messages.context import MessageContext
 from udfs.alerting.messages.slack_blocks import blocks_of
 from udfs.alerting.notification import Notification, NotificationReason
@@ -82,11 +83,25 @@ def sent(text: str, *notifications: Notification, deadline_s: float = 20.0, **op
     async def run() -> list[Outcome]:
         channels = opened(text, **options)
         try:
-            return [await channels.send(each, NOW_MS + i, deadline_s) for i, each in enumerate(notifications)]
+            return await remembering(channels, notifications, deadline_s)
         finally:
             await channels.close()
 
     return asyncio.run(run())
+
+
+async def remembering(
+    channels: Channels, notifications: Iterable[Notification], deadline_s: float = 20.0, memory: Memory | None = None
+) -> list[Outcome]:
+    """Return what came of notifications, each sent with what those before it have left."""
+    memory = memory or Memory()
+    found = []
+    for i, each in enumerate(notifications):
+        outcome = await channels.send(each, NOW_MS + i, deadline_s, memory.earlier(each))
+        if isinstance(outcome, Sent):
+            memory.refer(each, outcome.reference)
+        found.append(outcome)
+    return found
 
 
 def one(kind: str, server: Receiving, **changes: Any) -> Outcome:
@@ -439,7 +454,7 @@ receivers:
     told = notification("ops", "slack[0]")
     ended = notification("ops", "slack[0]", notification_id="2", resolved=(True,))
     outcomes = sent(text, told, told, ended, notification("ops", "slack[0]", notification_id="3"))
-    assert all(isinstance(each, Sent) and each.reference == "C1/17.4" for each in outcomes)
+    assert all(isinstance(each, Sent) and each.reference == "C1/17.4/#ops" for each in outcomes)
     assert [got.path.rpartition("/")[2] for got in server.got] == [
         "chat.postMessage",
         "chat.update",
@@ -451,7 +466,7 @@ receivers:
     assert all(slack_limits_hold(got.json()) for got in server.got)
 
 
-def test_reload_keeps_the_message_of_a_group_and_the_pace(server: Receiving) -> None:
+def test_message_in_another_channel_is_left_and_a_reload_keeps_the_pace(server: Receiving) -> None:
     server.script = [Answering(200, b'{"ok":true,"channel":"C1","ts":"17.4"}', (("Content-Type", "application/json"),))]
     text = f"""
 receivers:
@@ -460,12 +475,14 @@ receivers:
 """
 
     async def run() -> list[Outcome]:
+        memory = Memory()
+        told = notification("ops", "slack[0]")
         first = opened(text)
-        found = [await first.send(notification("ops", "slack[0]"), NOW_MS, 1.0) for _ in range(3)]
+        found = await remembering(first, [told] * 3, 1.0, memory)
         second = opened(text, former=first)
-        found += [await second.send(notification("ops", "slack[0]"), NOW_MS, 1.0) for _ in range(3)]
+        found += await remembering(second, [told] * 3, 1.0, memory)
         other = opened(text.replace("channel: c", "channel: d"), former=second)
-        found.append(await other.send(notification("ops", "slack[0]"), NOW_MS, 1.0))
+        found += await remembering(other, [told], 1.0, memory)
         for each in (first, second, other):
             await each.close()
         return found
@@ -488,7 +505,7 @@ receivers:
   slack_configs: [{{app_token: t, app_url: '{server.url}/api/chat.postMessage', channel: c, update_message: true}}]
 """
     _, second = sent(text, *[notification("ops", "slack[0]")] * 2)
-    assert second == Sent(reference="C1/2", detail="status 200")
+    assert second == Sent(reference="C1/2/c", detail="status 200")
 
 
 @pytest.mark.parametrize(

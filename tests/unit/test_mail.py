@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from jobs.dispatch.channels.channels import Channels
 from schemas.yaml_document import read_yaml
 from tests.receiving import NOW_MS, notification
+from udfs.alerting.memory import Memory
 from udfs.alerting.notification import Notification
 from udfs.alerting.outcome import FailureReason, Outcome, Refused, Retry, Sent
 from udfs.alerting.receivers.decoding import defaults_of, receivers_of
@@ -88,7 +89,7 @@ def posted(
 ) -> tuple[list[Outcome], list[Post]]:
     """Return what came of notifications by mail, and what a server on a free port got."""
     case = case or Case()
-    postman = Postman()
+    postman, memory = Postman(), Memory()
     postman.answers = {address: list(each) for address, each in case.answers.items()}
     options: dict[str, Any] = {"hostname": "mail.example.org"}
     if case.login:
@@ -109,7 +110,12 @@ receivers:
         document = read_yaml(text)
         channels = Channels(receivers_of(document["receivers"], defaults_of(None)), TemplateSet(), folder)
         try:
-            return [await channels.send(each, NOW_MS, 20) for each in notifications]
+            found = []
+            for each in notifications:
+                outcome = await channels.send(each, NOW_MS, 20, memory.earlier(each))
+                memory.reach(each, outcome.reached if isinstance(outcome, Retry) else frozenset())
+                found.append(outcome)
+            return found
         finally:
             await channels.close()
             server.close()

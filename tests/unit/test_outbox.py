@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jobs.dispatch.core import Core
+from jobs.dispatch.native_configuration import parse
 from jobs.dispatch.outbox.changes import (
     OFFSETS,
     STATE,
@@ -35,6 +38,10 @@ from jobs.dispatch.outbox.postgresql import _as_it_was, _storable
 from jobs.dispatch.outbox.store import DeposedError, Loaded, OutboxStore, StoreUnavailableError
 from jobs.errors import SentinelError
 from tests.postgres_server import PostgresServer, postgres_server
+from tests.receiving import notification
+from udfs.alerting.alert import Alert
+from udfs.alerting.memory import MEMORY, Earlier
+from udfs.alerting.notification import Notification
 
 _NUMBERS = count()
 ALERT = "alert"
@@ -341,3 +348,149 @@ def test_password_is_not_in_the_sentence() -> None:
     with pytest.raises(StoreUnavailableError) as refused:
         open_store("postgresql://someone:secret@127.0.0.1:1/x")
     assert "secret" not in str(refused.value)
+
+
+SLACK = """
+route: {receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1m}
+receivers:
+- name: team
+  slack_configs: [{app_token: t, channel: '#ops', update_message: true, send_resolved: true}]
+  email_configs: [{to: 'a@example.org, b@example.org', from: s@example.org, smarthost: 'localhost:25'}]
+"""
+MINUTE_MS = 60_000
+SLACK_PLACE = '{}:{alertname="Slow"}\0team\0slack[0]'
+
+
+class Sitting:
+    """A core on a store; every step is written, and the next one may be taken by a core that was just started."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self.settings = parse(SLACK, "test.yml", Path()).settings
+        self.begin(0)
+
+    def begin(self, now_ms: int) -> None:
+        """Start on what the store holds."""
+        self.store = leading(self._place)
+        self.core = Core(self.settings, self.store.load(), now_ms, publishes=False)
+
+    def restart(self, now_ms: int) -> None:
+        """Forget all that the store does not hold."""
+        self.store.close()
+        self.begin(now_ms)
+
+    def advance(self, now_ms: int) -> dict[str, Notification]:
+        """Write what came of the time until now; return what is to be sent by its channel."""
+        batch = self.core.advance(now_ms)
+        self.store.write(batch.changes)
+        return {each.channel: each for each in batch.notifications}
+
+    def fire(self, now_ms: int, host: str, ends_at_ms: int | None = None) -> None:
+        """Let the alert of a host fire."""
+        labels = {"alertname": "Slow", "host": host}
+        alert = Alert(labels=labels, starts_at_ms=0, updated_at_ms=now_ms, ends_at_ms=ends_at_ms)
+        self.core.take_alerts([alert], now_ms)
+
+    def kept(self) -> set[str]:
+        """Return the places that the store knows something of."""
+        return set(self.store.load().kept.get(MEMORY, {}))
+
+
+def test_reference_of_a_message_outlives_the_process_and_goes_with_its_group(places: Places) -> None:
+    sitting = Sitting(places())
+    sitting.fire(0, "a", ends_at_ms=10**9)
+    told = sitting.advance(1)
+    for each in told.values():
+        sitting.core.sent(each, "200", 2, "C1/17.4/#ops" if each.channel == "slack[0]" else "")
+    sitting.advance(3)
+    sitting.restart(4)
+    sitting.fire(5, "b", ends_at_ms=10**9)
+    again = sitting.advance(MINUTE_MS + 1)
+    assert sitting.core.memory.earlier(again["slack[0]"]).reference == "C1/17.4/#ops"
+    assert sitting.core.memory.earlier(again["email[0]"]) == Earlier()
+    for each in again.values():
+        sitting.core.sent(each, "200", MINUTE_MS + 2, "C1/17.4/#ops" if each.channel == "slack[0]" else "")
+    # Both end, and the notice of it is given up: nobody says the last word, and the group is forgotten all the same.
+    for host in ("a", "b"):
+        sitting.fire(MINUTE_MS + 3, host, ends_at_ms=MINUTE_MS + 3)
+    now_ms = 2 * MINUTE_MS + 5
+    for each in sitting.advance(now_ms).values():
+        sitting.core.failed(each, "410", now_ms)
+    sitting.advance(now_ms)
+    assert sitting.kept() == {SLACK_PLACE}
+    sitting.restart(now_ms)
+    while now_ms < 400 * MINUTE_MS and list(sitting.core.dispatcher.groups):
+        now_ms += MINUTE_MS
+        for each in sitting.advance(now_ms).values():
+            sitting.core.sent(each, "200", now_ms)
+    sitting.advance(now_ms)
+    assert not list(sitting.core.dispatcher.groups)
+    assert sitting.kept() == set()
+    sitting.store.close()
+
+
+def test_message_that_says_all_is_over_is_the_last_that_is_referred_to(places: Places) -> None:
+    sitting = Sitting(places())
+    sitting.fire(0, "a", ends_at_ms=MINUTE_MS)
+    for number, now_ms in enumerate((1, MINUTE_MS + 1)):
+        told = sitting.advance(now_ms)["slack[0]"]
+        sitting.core.sent(told, "200", now_ms, "C1/17.4/#ops")
+        sitting.advance(now_ms)
+        assert sitting.kept() == (set() if number else {SLACK_PLACE})
+    sitting.store.close()
+
+
+def test_reference_after_its_group_is_gone_is_not_kept(places: Places) -> None:
+    sitting = Sitting(places())
+    stray = msgspec.structs.replace(notification("team", "slack[0]"), group_key="held back:{}")
+    sitting.core.sent(stray, "200", 1, "C1/17.4/#ops")
+    sitting.advance(2)
+    assert sitting.kept() == set()
+    sitting.store.close()
+
+
+@pytest.mark.parametrize("end", ["sent", "failed", "superseded"])
+def test_recipients_who_have_a_mail_are_known_until_all_have_it_or_it_is_another(places: Places, end: str) -> None:
+    sitting = Sitting(places())
+    sitting.fire(0, "a", ends_at_ms=10**9)
+    told = sitting.advance(1)
+    mail = told["email[0]"]
+    sitting.core.sent(told["slack[0]"], "200", 1)
+    sitting.core.wait(mail, 9, "450", frozenset({"a@example.org"}))
+    sitting.advance(2)
+    sitting.restart(3)
+    ((stored, resumed),) = sitting.core.unsent
+    assert (stored.state, stored.not_before_at_ms, resumed) == ("pending", 9, mail)
+    # A try that reaches nobody more takes nothing away.
+    sitting.core.wait(mail, 20, "no connection")
+    sitting.core.wait(mail, 30, "450", frozenset({"b@example.org"}))
+    sitting.advance(10)
+    sitting.restart(11)
+    both = frozenset({"a@example.org", "b@example.org"})
+    assert sitting.core.memory.earlier(mail).reached == both
+    if end == "sent":
+        sitting.core.sent(mail, "250", 12)
+        sitting.advance(13)
+    elif end == "failed":
+        # The next look at the group tells the same anew, under the same identifier: not those who have it.
+        sitting.core.failed(mail, "later than the group's next look", 12, frozenset({"c@example.org"}))
+        sitting.advance(13)
+        sitting.restart(14)
+        (again,) = sitting.advance(MINUTE_MS + 5).values()
+        assert again.notification_id == mail.notification_id
+        assert sitting.core.memory.earlier(again).reached == both | {"c@example.org"}
+        sitting.core.sent(again, "250", MINUTE_MS + 6)
+        sitting.advance(MINUTE_MS + 7)
+    else:
+        sitting.fire(12, "b", ends_at_ms=10**9)
+        later = sitting.advance(MINUTE_MS + 5)["email[0]"]
+        assert later.supersedes == mail.notification_id
+        assert sitting.core.memory.earlier(later) == Earlier()
+        # The answer of a try that was under way is no reason to try again.
+        sitting.core.wait(mail, 99, "450", frozenset({"a@example.org"}))
+        sitting.advance(MINUTE_MS + 6)
+        assert mail.notification_id not in {each.notification_id for each in sitting.store.load().open}
+        sitting.core.sent(later, "250", MINUTE_MS + 7)
+        sitting.advance(MINUTE_MS + 8)
+    assert sitting.kept() == set()
+    sitting.store.close()

@@ -45,3 +45,8 @@ class Group:
 def group_id(route_number: int, key: str) -> str:
     """Return what identifies a group under one configuration; two routes may have the same key."""
     return f"{route_number:05d} {key}"
+
+
+def key_of(identifier: str) -> str:
+    """Return the key that is in an identifier."""
+    return identifier.partition(" ")[2]

@@ -43,6 +43,8 @@ class Retry(Struct, frozen=True, kw_only=True):
     """One sentence without secrets."""
     retry_after_ms: int | None = None
     """What the receiver asked for."""
+    reached: frozenset[str] = frozenset()
+    """Recipients who have it now; another try is for the others."""
 
 
 class Refused(Struct, frozen=True, kw_only=True):

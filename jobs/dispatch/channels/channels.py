@@ -1,12 +1,12 @@
 """Channels: all ways to all receivers of one configuration, each with its pace, its breaker and its connections."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from jobs.dispatch.channels.credentials import CredentialError, Revealing
 from jobs.dispatch.channels.guard import Network
@@ -15,6 +15,7 @@ from jobs.dispatch.channels.http_sending import SLACK_LOST, exchanged
 from jobs.dispatch.channels.local_sending import commanded, logged
 from jobs.dispatch.channels.smtp_sending import mailed
 from udfs.alerting.breaker import Breaker, begun, ended
+from udfs.alerting.memory import NOTHING, Earlier
 from udfs.alerting.messages.context import MessageContext, MessageError
 from udfs.alerting.messages.mail import mail_of
 from udfs.alerting.messages.requests import requests_of
@@ -30,8 +31,6 @@ from udfs.alerting.token_bucket import PACE_BY_KIND, TokenBucket, taken
 from udfs.templates.problem import TemplateError
 from udfs.templates.template_set import TemplateSet
 
-_REMEMBERED: Final = 10_000
-"""Groups whose last message a channel remembers, and mails with recipients that are still to come."""
 _UNKNOWN: Final = Refused(reason=FailureReason.CLIENT_ERROR, detail="the configuration has no such channel any more")
 _GONE: Final = Refused(
     reason=FailureReason.CLIENT_ERROR,
@@ -53,7 +52,7 @@ class Channels:
     ) -> None:
         """Take the receivers; `folder` is the configuration's, `allowed` are internal networks that may be reached.
 
-        A channel that is the same in the `former` configuration goes on with its pace, its breaker and its messages.
+        A channel that is the same in the `former` configuration goes on with its pace and its breaker.
         """
         self._templates = templates
         self._ways = {
@@ -65,16 +64,17 @@ class Channels:
             for place, way in self._ways.items():
                 way.go_on_from(former._ways.get(place))  # noqa: SLF001 - of the same class
 
-    async def send(self, notification: Notification, now_ms: int, deadline_s: float, previous: str = "") -> Outcome:
+    async def send(
+        self, notification: Notification, now_ms: int, deadline_s: float, earlier: Earlier = NOTHING
+    ) -> Outcome:
         """Make one try that lasts `deadline_s` at most; never raises for what a receiver or its configuration does.
 
-        `previous` is the reference of the last message about the same group, if the caller knows one; otherwise the
-        one that this process remembers is taken.
+        Channels remember no message: `earlier` is what the tries and notices before this one have left.
         """
         way = self._ways.get((notification.receiver, notification.channel))
         if way is None:
             return _UNKNOWN
-        return await way.send(notification, self._templates, now_ms, deadline_s, previous)
+        return await way.send(notification, self._templates, now_ms, deadline_s, earlier)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -99,17 +99,13 @@ class _Way:
             self.client = HttpClient(channel.config.http_config or HttpConfig(), folder, allowed)
         self._folder = folder
         self.state = _State()
-        self.references: OrderedDict[str, str] = OrderedDict()
-        self.reached: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def go_on_from(self, former: "_Way | None") -> None:
         if former is not None and former.channel == self.channel:
             self.state = _State(breaker=former.state.breaker, bucket=former.state.bucket)
-            self.references = OrderedDict(former.references)
-            self.reached = OrderedDict(former.reached)
 
     async def send(
-        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, previous: str
+        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, earlier: Earlier
     ) -> Outcome:
         if self.state.is_off:
             return _GONE
@@ -126,7 +122,7 @@ class _Way:
             return Retry(reason=FailureReason.RATE_LIMITED, detail=detail, retry_after_ms=-wait_ms)
         if wait_ms:
             await asyncio.sleep(wait_ms / 1_000)
-        return await self._tried(notification, templates, now_ms + wait_ms, deadline_s - wait_ms / 1_000, previous)
+        return await self._tried(notification, templates, now_ms + wait_ms, deadline_s - wait_ms / 1_000, earlier)
 
     def _pace(self, now_ms: int, deadline_s: float) -> int:
         """Return how long to wait for one's turn; negative if that is too long."""
@@ -140,19 +136,17 @@ class _Way:
         return wait_ms
 
     async def _tried(
-        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, previous: str
+        self, notification: Notification, templates: TemplateSet, now_ms: int, deadline_s: float, earlier: Earlier
     ) -> Outcome:
         revealing = Revealing(self._folder)
-        group = notification.group_key
-        known = previous or self.references.get(group, "")
-        context = MessageContext(notification, templates, revealing, now_ms, known)
+        context = MessageContext(notification, templates, revealing, now_ms, earlier.reference)
         limit_s = getattr(self.channel.config, "timeout", 0) / 1_000
         timeout_s = min(deadline_s, limit_s) if limit_s else deadline_s
         self.state.breaker = begun(self.state.breaker, now_ms)
         outcome: Outcome = Retry(reason=FailureReason.CONTEXT_CANCELED, detail="dispatch stopped meanwhile")
         try:
             async with asyncio.timeout(timeout_s):
-                outcome = await self._sent(context, revealing, timeout_s)
+                outcome = await self._sent(context, revealing, timeout_s, earlier.reached)
         except TimeoutError:
             detail = f"no answer within {timeout_s:g} s"
             outcome = Retry(reason=FailureReason.CONTEXT_DEADLINE_EXCEEDED, detail=detail)
@@ -166,21 +160,23 @@ class _Way:
             self.state.breaker = ended(self.state.breaker, outcome, now_ms)
         if isinstance(outcome, Refused) and outcome.disables:
             self.state.is_off = True
-        if isinstance(outcome, Sent):
-            self._remember(group, outcome.reference if notification.firing else "")
         return outcome
 
-    async def _sent(self, context: MessageContext, revealing: Revealing, timeout_s: float) -> Outcome:
+    async def _sent(
+        self, context: MessageContext, revealing: Revealing, timeout_s: float, already: frozenset[str]
+    ) -> Outcome:
         config = self.channel.config
         if isinstance(config, LogConfig):
             return logged(config, context)
         if isinstance(config, CommandConfig):
             return await commanded(config, context, timeout_s)
         if isinstance(config, EmailConfig):
-            return await self._mailed(config, context, revealing, timeout_s)
+            mail = mail_of(config, context)
+            outcome, reached = await mailed(config, mail, already, self._folder, revealing, timeout_s)
+            return replace(outcome, reached=reached) if isinstance(outcome, Retry) else outcome
         if self.client is None:
             return _UNKNOWN
-        outcome: Outcome = Sent()
+        outcome = Sent()
         for request in requests_of(config, context):
             outcome, answer = await exchanged(self.client, request, revealing, timeout_s, context.now_ms, config)
             if isinstance(config, SlackConfig) and context.previous and _is_lost(outcome):
@@ -191,32 +187,8 @@ class _Way:
             if not isinstance(outcome, Sent):
                 return outcome
             if isinstance(config, SlackConfig) and answer is not None:
-                keeps_first = config.post_updates_to_thread and not config.update_message
-                outcome = Sent(
-                    reference=reference_of(answer.body, context.previous, keeps_first=keeps_first),
-                    detail=outcome.detail,
-                )
+                outcome = replace(outcome, reference=reference_of(config, context, answer.body))
         return outcome
-
-    async def _mailed(
-        self, config: EmailConfig, context: MessageContext, revealing: Revealing, timeout_s: float
-    ) -> Outcome:
-        identifier = context.notification.notification_id
-        already = self.reached.get(identifier, frozenset())
-        outcome, reached = await mailed(config, mail_of(config, context), already, self._folder, revealing, timeout_s)
-        self.reached.pop(identifier, None)
-        if reached and isinstance(outcome, Retry):
-            self.reached[identifier] = reached
-            while len(self.reached) > _REMEMBERED:
-                self.reached.popitem(last=False)
-        return outcome
-
-    def _remember(self, group: str, reference: str) -> None:
-        self.references.pop(group, None)
-        if reference:
-            self.references[group] = reference
-            while len(self.references) > _REMEMBERED:
-                self.references.popitem(last=False)
 
 
 def _is_lost(outcome: Outcome) -> bool:

@@ -22,7 +22,7 @@ def logged(config: LogConfig, context: MessageContext) -> Outcome:
     notification = context.notification
     subject = context.text(default("__subject"))
     LOG.log(_LEVELS[config.level], "%s %s: %s", notification.receiver, notification.channel, subject)
-    return Sent(reference=notification.notification_id)
+    return Sent()
 
 
 async def commanded(config: CommandConfig, context: MessageContext, timeout_s: float) -> Outcome:
@@ -51,7 +51,7 @@ async def commanded(config: CommandConfig, context: MessageContext, timeout_s: f
             process.kill()
             await process.wait()
     if code == 0:
-        return Sent(reference=context.notification.notification_id)
+        return Sent()
     detail = f"{config.command[0]} ended with exit code {code}"
     if code == TEMPORARY:
         return Retry(reason=FailureReason.SERVER_ERROR, detail=detail)

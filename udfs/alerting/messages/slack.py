@@ -38,7 +38,7 @@ def slack_request(config: SlackConfig, context: MessageContext) -> HttpRequest:
         message["text"] = message["text"] or shortened(context.text(ATTACHMENT_DEFAULTS["title"]), TEXT_MOST)
         message["attachments"] = [{"color": _color(context), "blocks": blocks_of(context)}]
     message = {name: value for name, value in message.items() if value not in ("", False)}
-    channel, _, timestamp = context.previous.partition("/")
+    channel, timestamp = _known(config, context)
     if is_web_api and timestamp:
         if config.update_message:
             url = url.removesuffix("chat.postMessage") + "chat.update"
@@ -53,12 +53,14 @@ def slack_request(config: SlackConfig, context: MessageContext) -> HttpRequest:
     )
 
 
-def reference_of(answer: bytes, previous: str, *, keeps_first: bool) -> str:
+def reference_of(config: SlackConfig, context: MessageContext, answer: bytes) -> str:
     """Return what the group's message is called from now on: channel and timestamp of Slack's answer, if it has them.
 
-    A thread goes on under its first message (`keeps_first`).
+    Behind them is the channel that was asked for: a message in another one than is asked for next time stays as it is.
+    A thread goes on under its first message.
     """
-    if previous and keeps_first:
+    previous = context.previous if _known(config, context)[1] else ""
+    if previous and config.post_updates_to_thread and not config.update_message:
         return previous
     try:
         read = json.loads(answer)
@@ -66,7 +68,7 @@ def reference_of(answer: bytes, previous: str, *, keeps_first: bool) -> str:
         return previous
     if not isinstance(read, dict) or not read.get("ts") or not read.get("channel"):
         return previous
-    return f"{read['channel']}/{read['ts']}"
+    return f"{read['channel']}/{read['ts']}/{context.text(config.channel)}"
 
 
 def error_of(answer: bytes, content_type: str) -> str:
@@ -81,6 +83,12 @@ def error_of(answer: bytes, content_type: str) -> str:
         return ""
     text = answer.decode(errors="replace").strip()
     return "" if text in ("ok", "") else shortened(text, 100)
+
+
+def _known(config: SlackConfig, context: MessageContext) -> tuple[str, str]:
+    """Return channel and timestamp of the message to change; empty if there is none, or it is in another channel."""
+    channel, timestamp, wanted = (*context.previous.split("/", 2), "", "")[:3]
+    return (channel, timestamp) if wanted == context.text(config.channel) else ("", "")
 
 
 def _color(context: MessageContext) -> str:
