@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
+from schemas.action import Action
 from schemas.alert import AlertDefinition
 from schemas.alert_change import AlertChange
 from schemas.anomaly import Anomaly
@@ -29,6 +30,7 @@ PUBLISHED: Final[dict[str, type[Struct]]] = {
     "published-model": PublishedModel,
     "feedback": Feedback,
     "alert-change": AlertChange,
+    "action": Action,
 }
 """The published schemas by name; a name is permanent."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from schemas.action import Action, ActionKind, ActionTarget
 from schemas.alert import (
     ActiveHours,
     Aggregate,
@@ -270,6 +271,20 @@ alert_changes = st.builds(
     starts_at=instants,
     ends_at=maybe(instants),
     generator_url=texts,
+)
+
+actions = st.builds(
+    Action,
+    action_id=words,
+    action=st.sampled_from(ActionKind),
+    target=st.builds(ActionTarget, tenant_id=texts, application_id=texts, provider=texts, model=texts, user_id=texts),
+    at=instants,
+    expires_at=instants,
+    limit=maybe(st.integers(1, 2**31)),
+    per_s=maybe(st.integers(1, 604_800)),
+    alert_id=texts,
+    fingerprint=texts,
+    reason=texts,
 )
 
 matches = st.builds(Match, tenant_ids=several(words), application_ids=several(words), models=several(words))

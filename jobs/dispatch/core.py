@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try, Wait
 from jobs.dispatch.outbox.store import Loaded, StoredNotification
-from jobs.topics import ALERTS
+from jobs.topics import ACTIONS, ALERTS
 from schemas.alert import AlertDefinition
 from schemas.alert_change import AlertState
 from udfs.alerting.alert import Alert, fingerprint
@@ -22,6 +22,7 @@ from udfs.alerting.notification import Notification
 from udfs.alerting.observation import Observation
 from udfs.alerting.records import Record
 from udfs.alerting.settings import DispatchSettings
+from udfs.alerting.shield import actions_of
 from udfs.alerting.silence import Silence
 
 LOOKED_AT_ONCE = 2_000
@@ -100,11 +101,11 @@ class Core:
 
     def take_definitions(self, definitions: Iterable[AlertDefinition], now_ms: int) -> None:
         """Go on with other alert definitions; alerts of those that are gone end."""
-        self.take_alerts(self.definitions.take_definitions(definitions, now_ms), now_ms)
+        self._take_defined(self.definitions.take_definitions(definitions, now_ms), now_ms)
 
     def observe(self, seen: Observation, now_ms: int) -> None:
         """Let alert definitions look at an anomaly or a summary."""
-        self.take_alerts(self.definitions.take(seen, now_ms), now_ms)
+        self._take_defined(self.definitions.take(seen, now_ms), now_ms)
 
     def acknowledge(self, identity: str, person: str, note: str, now_ms: int) -> None:
         """Take an alert on, and those it is told of with. Raises KeyError if it is unknown, ValueError if it ended."""
@@ -157,7 +158,7 @@ class Core:
 
     def advance(self, now_ms: int) -> Batch:
         """Do what is due, and return all that has to be written since the last time."""
-        self.take_alerts(self.definitions.advance(now_ms), now_ms)
+        self._take_defined(self.definitions.advance(now_ms), now_ms)
         self._absorb(self.dispatcher.advance(now_ms))
         self._touched |= dict.fromkeys(self.states.ended(now_ms))
         self._publish_changes(now_ms)
@@ -213,6 +214,22 @@ class Core:
         self._decisions += step.decisions
         self._notifications += step.notifications
         self._withdrawn += [each.supersedes for each in step.notifications if each.supersedes]
+
+    def _take_defined(self, alerts: Iterable[Alert], now_ms: int) -> None:
+        """Take alerts of definitions, and ask Shield for what those want that begin."""
+        alerts = list(alerts)
+        self.take_alerts(alerts, now_ms)
+        for alert in alerts:
+            definition = self.definitions.definitions.get(alert.labels["alert_id"])
+            if definition is None or alert.is_resolved(now_ms) or not self._publishes:
+                continue
+            for action in actions_of(definition, alert, now_ms):
+                self.publish(ACTIONS.name, action.target.tenant_id, msgspec.json.encode(action).decode())
+                reason = DecisionReason.SHIELD_ASKED
+                about = Decision(
+                    at_ms=now_ms, reason=reason, fingerprint=action.fingerprint, refers_to=action.action_id
+                )
+                self._decisions.append(about)
 
     def _is_there(self, group_key: str) -> bool:
         return any(group.key == group_key for group in self.dispatcher.groups)

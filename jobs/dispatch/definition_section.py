@@ -23,7 +23,7 @@ def definitions_of(
     for number, each in enumerate(tree.definitions):
         at = node.at(("definitions", number))
         try:
-            check_definition(each, receivers)
+            check_definition(replace(each, tenant_id=each.tenant_id or tenant_id or None), receivers)
         except ValueError as error:
             place, _, reason = str(error).partition(": ")
             raise at.at(path_of(place)).mistake(reason or place) from None
@@ -58,12 +58,14 @@ def _own(node: Node, definition: AlertDefinition, tenant_id: str) -> AlertDefini
     if definition.tenant_id not in {None, tenant_id}:
         place = node.at(("tenant_id",))
         raise NodeError(place.path, place.line, f"a tenant's definitions are about its own alerts: {tenant_id}")
-    action = definition.actions[0]
     config = notification_of(definition)
     named = replace(config, receivers=tuple(own_name(tenant_id, name) for name in config.receivers))
     return replace(
         definition,
         alert_id=f"{tenant_id}.{definition.alert_id}",
         tenant_id=tenant_id,
-        actions=(replace(action, config=msgspec.to_builtins(named)),),
+        actions=tuple(
+            replace(each, config=msgspec.to_builtins(named)) if each.type == "notification" else each
+            for each in definition.actions
+        ),
     )

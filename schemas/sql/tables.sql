@@ -222,6 +222,29 @@ CREATE TEMPORARY TABLE alerts (
     'json.timestamp-format.standard' = 'ISO-8601'
 );
 
+-- What Shield is to do; a row counts until `expires_at`, and `none` is nothing.
+CREATE TEMPORARY TABLE actions (
+    `action_id` STRING,
+    `action` STRING,
+    `target` ROW<`tenant_id` STRING, `application_id` STRING, `provider` STRING, `model` STRING, `user_id` STRING>,
+    `at` TIMESTAMP_LTZ(3),
+    `expires_at` TIMESTAMP_LTZ(3),
+    `limit` BIGINT,
+    `per_s` BIGINT,
+    `alert_id` STRING,
+    `fingerprint` STRING,
+    `reason` STRING,
+    `schema_version` STRING,
+    WATERMARK FOR `at` AS `at` - INTERVAL '5' SECOND
+) WITH (
+    'connector' = 'kafka',
+    'topic' = 'sentinel.actions',
+    'properties.bootstrap.servers' = '127.0.0.1:9092',
+    'scan.startup.mode' = 'earliest-offset',
+    'format' = 'json',
+    'json.timestamp-format.standard' = 'ISO-8601'
+);
+
 -- Late events are the bytes of the originals under the key `topic-partition-offset`.
 CREATE TEMPORARY TABLE late_events (
     `came_from` STRING,

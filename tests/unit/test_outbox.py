@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -37,11 +38,16 @@ from jobs.dispatch.outbox.opening import open_store
 from jobs.dispatch.outbox.postgresql import _as_it_was, _storable
 from jobs.dispatch.outbox.store import DeposedError, Loaded, OutboxStore, StoreUnavailableError
 from jobs.errors import SentinelError
+from jobs.topics import ACTIONS
+from schemas.action import Action, ActionKind, ActionTarget
+from schemas.anomaly import Severity
+from schemas.codec import decode_record
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.receiving import notification
 from udfs.alerting.alert import Alert
 from udfs.alerting.memory import MEMORY, Earlier
 from udfs.alerting.notification import Notification
+from udfs.alerting.observation import Observation
 
 _NUMBERS = count()
 ALERT = "alert"
@@ -494,3 +500,57 @@ def test_recipients_who_have_a_mail_are_known_until_all_have_it_or_it_is_another
         sitting.advance(MINUTE_MS + 8)
     assert sitting.kept() == set()
     sitting.store.close()
+
+
+SHIELD = f"""
+alertmanager:
+{textwrap.indent(SLACK.strip(), "  ")}
+definitions:
+- alert_id: injection
+  name: Injection
+  conditions: {{trigger: anomaly}}
+  throttling: {{max_frequency: 1h, grouping: [tenant_id, user_id]}}
+  actions: [{{type: shield, config: {{action: block, duration: 2h}}}}]
+"""
+
+
+def shielding(place: str, now_ms: int) -> tuple[OutboxStore, Core]:
+    configuration = parse(SHIELD, "test.yml", Path())
+    store = leading(place)
+    core = Core(configuration.settings, store.load(), now_ms, publishes=True, definitions=configuration.definitions)
+    return store, core
+
+
+def actions_in(store: OutboxStore) -> list[Action]:
+    waiting = store.load().unpublished
+    return [decode_record(each.value.encode(), Action) for each in waiting if each.topic == ACTIONS.name]
+
+
+def test_action_waits_in_the_outbox_until_kafka_has_it_and_is_asked_for_once(places: Places) -> None:
+    place = places()
+    store, core = shielding(place, 0)
+    fields = {"tenant_id": "acme", "user_id": "u1"}
+    seen = Observation(at_ms=0, fields=fields, value=0.9, severity=Severity.CRITICAL)
+    core.observe(seen, 1)
+    store.close()
+    # Lost before it was written: what was read is read again, and nobody has heard of an action.
+    store, core = shielding(place, 2)
+    assert actions_in(store) == []
+    core.observe(seen, 3)
+    core.observe(seen, 4)
+    store.write(core.advance(5).changes)
+    (action,) = actions_in(store)
+    assert (action.action, action.target) == (ActionKind.BLOCK, ActionTarget(tenant_id="acme", user_id="u1"))
+    assert (action.at, action.expires_at) == ("1970-01-01T00:00:00.003Z", "1970-01-01T02:00:00.003Z")
+    assert any('"shield_asked"' in each for each in store.decisions(action.fingerprint, 100))
+    store.close()
+    store, core = shielding(place, 6)
+    core.observe(seen, 7)
+    store.write(core.advance(8).changes)
+    assert actions_in(store) == [action]
+    # The alert ends with its window; the action lasts as long as it said.
+    store.write(core.advance(10 * MINUTE_MS).changes)
+    assert actions_in(store) == [action]
+    store.write([Published(store.load().last_seq)])
+    assert store.load().unpublished == ()
+    store.close()

@@ -43,6 +43,7 @@ RECORDS = {
     "published-model": strategies.published_models,
     "feedback": strategies.feedback,
     "alert-change": strategies.alert_changes,
+    "action": strategies.actions,
 }
 
 

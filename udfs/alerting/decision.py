@@ -13,6 +13,8 @@ class DecisionReason(StrEnum):
     """It belongs to the group, which is told of by the receiver."""
     MERGED = "merged"
     """Its interval overlaps with what was known of it: the two are one."""
+    SHIELD_ASKED = "shield_asked"
+    """Its definition has Shield do something about its traffic; `refers_to` is the action."""
     # About an alert when its group is looked at.
     INHIBITED = "inhibited"
     """`refers_to` is the fingerprint of the alert that inhibits it."""

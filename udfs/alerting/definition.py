@@ -16,6 +16,7 @@ from udfs.aggregates import SUMMARY_METRIC_NAMES
 from udfs.alerting.active_hours import check_hours
 from udfs.alerting.matcher import Anchored
 from udfs.alerting.observation import ANOMALY_FIELDS, SUMMARY_FIELDS, Observation
+from udfs.alerting.shield import check_shield
 from udfs.alerting.wall_clock import duration_ms
 
 COMPARE: Final[dict[Operator, Callable[[float, float], bool]]] = {
@@ -42,8 +43,12 @@ class NotificationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def notification_of(definition: AlertDefinition) -> NotificationConfig:
-    """Return what the definition's notification says; raises ValueError for one that it has no words for."""
-    return msgspec.convert(definition.actions[0].config, NotificationConfig)
+    """Return what the definition's notification says; raises ValueError for one that it has no words for.
+
+    Without one it is told of as any other alert: nothing is done about somebody's traffic unheard.
+    """
+    found = (each.config for each in definition.actions if each.type == "notification")
+    return msgspec.convert(next(found, {}), NotificationConfig)
 
 
 def check_definition(definition: AlertDefinition, receivers: Collection[str]) -> None:
@@ -73,17 +78,34 @@ def check_definition(definition: AlertDefinition, receivers: Collection[str]) ->
 
 
 def _check_actions(definition: AlertDefinition, receivers: Collection[str]) -> None:
+    notifications = [number for number, each in enumerate(definition.actions) if each.type == "notification"]
     for number, action in enumerate(definition.actions):
-        if action.type != "notification" or number:
-            raise ValueError(f"actions[{number}].type: dispatch carries out one action, of the type notification")
+        place = f"actions[{number}]"
+        if action.type == "shield":
+            try:
+                check_shield(definition, action)
+            except ValueError as error:
+                raise ValueError(f"{place}.{error}") from None
+        elif action.type != "notification":
+            raise ValueError(
+                f"{place}.type: dispatch carries out notification and shield; for {action.type} name a receiver with a "
+                "webhook or an incident system in a notification"
+            )
+        elif number != notifications[0]:
+            raise ValueError(f"{place}.type: one notification is enough; name all receivers in it")
+    if notifications:
+        _check_notification(definition, f"actions[{notifications[0]}].config", receivers)
+
+
+def _check_notification(definition: AlertDefinition, place: str, receivers: Collection[str]) -> None:
     try:
         named = notification_of(definition).receivers
     except msgspec.ValidationError as error:
-        raise ValueError(f"actions[0].config: {error}") from None
+        raise ValueError(f"{place}: {error}") from None
     for receiver in named:
         if receiver not in receivers:
             known = ", ".join(sorted(receivers))
-            raise ValueError(f"actions[0].config.receivers: there is no receiver {receiver}; there are {known}")
+            raise ValueError(f"{place}.receivers: there is no receiver {receiver}; there are {known}")
 
 
 def _check_pattern(trigger: PatternTrigger) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.dispatch.native_configuration import load, parse
 from jobs.errors import SentinelError
+from udfs.alerting.definition import notification_of
 from udfs.alerting.route import matching_routes
 from udfs.alerting.storm import StormLimit, StormLimits
 from udfs.alerting.throttle import Rate
@@ -128,3 +129,19 @@ def test_a_mistake_is_named_with_line_path_and_reason(old: str, new: str, proble
         parse(changed, "native.yml", FILE.parent)
     number = int(re.search(r"native\.yml, line (\d+): ", str(refused.value)).group(1))  # type: ignore[union-attr]
     assert abs(number - 1 - changed[: changed.index(new)].count("\n")) <= 1
+
+
+def test_action_of_a_tenants_definition_is_against_its_own_traffic_and_an_operators_names_the_tenant() -> None:
+    throttling = "throttling: {max_frequency: 1h, grouping: [model]}"
+    shield = throttling + "\n{0}actions:\n{0}  - {type: shield, config: {action: block}}"
+    of_tenant, of_operators = (shield.replace("{0}", " " * indent) for indent in (8, 4))
+    mail = "actions:\n          - type: notification\n            config: {receivers: [mail]}"
+    assert mail in TEXT
+    found = parse(TEXT.replace(mail, f"{of_tenant}\n{mail.partition(chr(10))[2]}"), "native.yml", FILE.parent)
+    (_, theirs) = found.definitions
+    assert [each.type for each in theirs.actions] == ["shield", "notification"]
+    assert notification_of(theirs).receivers == ("acme/mail",)
+    throttled = "throttling: {max_frequency: 1h, grouping: [application_id]}\n    actions:"
+    assert throttled in TEXT
+    with pytest.raises(SentinelError, match=r": definitions\[0\]\.actions\[0\]\.type: shield acts on the traffic"):
+        parse(TEXT.replace(throttled, of_operators), "native.yml", FILE.parent)
