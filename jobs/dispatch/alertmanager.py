@@ -1,6 +1,6 @@
 """Dispatch under Alertmanager's flags, to be put in its place: `python -m jobs.dispatch.alertmanager --config.file=F`.
 
-Flags that have no meaning here are accepted and named in a warning.
+Flags that have no meaning here are accepted and named in the log at level debug, `--cluster.peer` in a warning.
 """
 
 import argparse
@@ -57,7 +57,8 @@ _SWITCHES: Final = (
 
 def main(arguments: list[str]) -> None:
     """Run dispatch as Alertmanager would have been started."""
-    told = vars(_parser().parse_args(arguments))
+    # argparse writes `-` in names as `_`.
+    told = {name.replace("_", "-"): value for name, value in vars(_parser().parse_args(arguments)).items()}
     set_up(JsonLines() if told["log.format"] == "json" else Logfmt(), _level(told["log.level"]))
     ignored = [name for name in (*_DUTIES_OF_THE_STORE, *_WITHOUT_MEANING, *_SWITCHES) if told[name]]
     if told["cluster.peer"]:
