@@ -90,17 +90,22 @@ class Program:
             from jobs.ingestion.sidecar.forwarder import Forwarder  # noqa: PLC0415 - the other role needs none of it
 
             return Forwarder(buffer, settings.forward, self._folder)
+        from confluent_kafka import KafkaException  # noqa: PLC0415
+
         from jobs.ingestion.delivery import Delivery, DeliverySettings  # noqa: PLC0415
 
-        return Delivery(
-            buffer,
-            DeliverySettings(
-                bootstrap_servers=settings.kafka.bootstrap_servers,
-                topic=settings.kafka.telemetry_topic,
-                dead_letters=settings.kafka.dead_letter_topic,
-                extra=settings.kafka.client,
-            ),
-        )
+        try:
+            return Delivery(
+                buffer,
+                DeliverySettings(
+                    bootstrap_servers=settings.kafka.bootstrap_servers,
+                    topic=settings.kafka.telemetry_topic,
+                    dead_letters=settings.kafka.dead_letter_topic,
+                    extra=settings.kafka.client,
+                ),
+            )
+        except KafkaException as error:
+            raise SentinelError(f"kafka: librdkafka refuses the settings in `client`: {error.args[0].str()}.") from None
 
     def _letters(self, metrics: RequestMetrics) -> "RejectedLetters | None":
         if self._settings.role == "sidecar":
