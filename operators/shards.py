@@ -52,12 +52,13 @@ def keys_before(rows: DataStream, field: int, row_type: TypeInformation) -> Data
 
 
 def java_class(name: str) -> JavaClass:
-    """Return one of our own Java classes (`operators/java`). Raises LookupError if Flink lacks their archive."""
+    """Return one of our own Java classes (`operators/java`). Raises LookupError if Flink lacks it."""
     found = getattr(getattr(get_gateway().jvm, _PACKAGE), name)
     if not isinstance(found, JavaClass):
         problem = (
-            "Flink lacks the archive llm-sentinel-operators.jar: put it into the lib folder of every Flink process "
-            "(`make setup` builds it in .sentinel/lib/connectors)"
+            f"Flink has no class {_PACKAGE}.{name}, so it lacks the archive llm-sentinel-operators.jar or has that of "
+            "another version: put this version's into the lib folder of every Flink process (`make setup` builds it in "
+            ".sentinel/lib/connectors) and start Flink again"
         )
         raise LookupError(problem)  # noqa: TRY004 - a name that py4j does not find is a package
     return found
