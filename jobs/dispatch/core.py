@@ -15,7 +15,7 @@ from udfs.alerting.alert import Alert, fingerprint
 from udfs.alerting.alert_states import AlertStates, Standing
 from udfs.alerting.decision import Decision, DecisionReason
 from udfs.alerting.definitions import Definitions
-from udfs.alerting.dispatcher import Dispatcher, Step
+from udfs.alerting.dispatcher import Dispatcher
 from udfs.alerting.group import Group, key_of
 from udfs.alerting.memory import Memory
 from udfs.alerting.notification import Notification
@@ -24,6 +24,7 @@ from udfs.alerting.records import Record
 from udfs.alerting.settings import DispatchSettings
 from udfs.alerting.shield import actions_of
 from udfs.alerting.silence import Silence
+from udfs.alerting.step import Step
 
 LOOKED_AT_ONCE = 2_000
 """Alerts whose standing is looked at again in one go, all of them one go after another: silences begin and end."""

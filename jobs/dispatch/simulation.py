@@ -10,7 +10,7 @@ from jobs.dispatch.timeline_file import Happening, Timeline, elapsed_ms, elapsed
 from schemas.time import to_at_ms
 from udfs.alerting.alert import Alert
 from udfs.alerting.decision import Decision, DecisionReason
-from udfs.alerting.dispatcher import Dispatcher, Step
+from udfs.alerting.dispatcher import Dispatcher
 from udfs.alerting.group import Group
 from udfs.alerting.label_text import labels_text
 from udfs.alerting.matcher_text import matchers_of
@@ -18,6 +18,7 @@ from udfs.alerting.notification import Notification, NotificationReason
 from udfs.alerting.records import Record
 from udfs.alerting.settings import DispatchSettings
 from udfs.alerting.silence import Silence
+from udfs.alerting.step import Step
 
 _QUIET: Final = frozenset(
     {DecisionReason.NOTIFIED, DecisionReason.SENT, DecisionReason.ESCALATED, DecisionReason.DUPLICATE}

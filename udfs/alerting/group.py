@@ -50,3 +50,8 @@ def group_id(route_number: int, key: str) -> str:
 def key_of(identifier: str) -> str:
     """Return the key that is in an identifier."""
     return identifier.partition(" ")[2]
+
+
+def chain_name(group: Group) -> str:
+    """Return what identifies the chain of a group: the same after other settings have formed it anew."""
+    return f"{group.route.receiver}\n{group.key}"

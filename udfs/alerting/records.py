@@ -17,6 +17,10 @@ class Record(NamedTuple):
     """MessagePack; None deletes the entry."""
 
 
+Changed = dict[tuple[str, str], None]
+"""Kinds and keys of the records to be written, in the order of their first change."""
+
+
 class ClockRecord(Struct, frozen=True, array_like=True):
     """When this dispatch began, and under which settings the groups were formed."""
 
@@ -54,3 +58,8 @@ class Pending(Struct, frozen=True, array_like=True):
     firing: frozenset[str]
     resolved: frozenset[str]
     repeat_interval_ms: int
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where it goes: group key, receiver and channel."""
+        return self.group_key, self.receiver, self.channel

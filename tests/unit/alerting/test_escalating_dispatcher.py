@@ -59,7 +59,7 @@ class Office:
         """Let the alert fire or end."""
         end = self.now_ms if resolved else START_MS + 10**9
         alert = replace(self.alert, updated_at_ms=self.now_ms, ends_at_ms=end)
-        if not resolved and GROUP not in {group.key for group in self.dispatcher._groups.values()}:  # noqa: SLF001
+        if not resolved and GROUP not in {group.key for group in self.dispatcher.groups}:
             alert = replace(alert, starts_at_ms=self.now_ms)
         self.take(self.dispatcher.on_alerts([alert], self.now_ms))
 
