@@ -2,6 +2,7 @@
 
 import base64
 import json
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from jobs.dispatch.kafka.intake import CONFIGURATION_KEY
 from jobs.records import read_values, write_records
 from jobs.stack.stack import Stack
 from jobs.stack.waiting import wait_until
-from jobs.topics import ALERTS, ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, SUMMARIES
+from jobs.topics import ACTIONS, ALERTS, ANOMALIES, CONFIG, DEAD_LETTERS, INCIDENTS, SUMMARIES
 from schemas.time import from_at_ms
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
@@ -119,6 +120,38 @@ def test_silence_of_the_summaries_is_an_alert_and_ends_with_it(
         receiver.wait_for(lambda all_: any("SentinelSilent" in told.resolved for told in all_.told), "its end")
     finally:
         dispatch.kill()
+
+
+def test_definition_of_an_alert_asks_shield_over_kafka(stack: Stack, receiver: Receiver, tmp_path: Path) -> None:
+    routes = textwrap.indent(CONFIGURATION.format(url=receiver.url).strip(), "  ")
+    definition = """
+definitions:
+- alert_id: slow
+  name: Slow
+  conditions: {trigger: event_pattern, field: metric, regex: ^latency_shielded$}
+  throttling: {max_frequency: 1h, grouping: [tenant_id, model]}
+  actions: [{type: shield, config: {action: block, duration: 2h}}]
+"""
+    kafka = ("--bootstrap-servers", stack.bootstrap_servers, "--silence", "0s")
+    dispatch = DispatchRun(tmp_path, f"alertmanager:\n{routes}{definition}", *kafka).start()
+    try:
+        produce(stack, ANOMALIES.name, anomaly("latency_shielded"), anomaly("latency_shielded"))
+        receiver.wait_for(lambda all_: any("Slow" in told.firing for told in all_.told), "the alert")
+        wait_until(lambda: any(read_values(stack.bootstrap_servers, ACTIONS.name)), "the action", deadline_s=60)
+        assert dispatch.stop() == 0
+    finally:
+        dispatch.kill()
+    (action,) = [json.loads(value) for value in read_values(stack.bootstrap_servers, ACTIONS.name)]
+    seen = json.loads(anomaly("latency_shielded"))["affected_entity"]
+    assert (action["action"], action["alert_id"]) == ("block", "slow")
+    wanted = {
+        "tenant_id": seen["tenant_id"],
+        "application_id": "",
+        "provider": "",
+        "model": seen["model"],
+        "user_id": "",
+    }
+    assert action["target"] == wanted
 
 
 def test_configuration_comes_over_kafka_and_a_bad_one_does_not(
