@@ -22,7 +22,7 @@ from schemas.telemetry import Data, EventType, Metadata, Source, Status, Telemet
 from schemas.time import from_at_ms
 
 _BATCH_BYTES = 4 * 1024 * 1024
-_APART_MS = 10
+_APART_MS = 1_000
 _SPREAD = 0.1
 
 
@@ -87,7 +87,13 @@ def send(  # noqa: PLR0917 - options are passed by name
     user: Annotated[str | None, typer.Option(help="On whose behalf.")] = None,
     error: Annotated[str | None, typer.Option(help="The call failed, with this type of error.")] = None,
     calls: Annotated[
-        int, typer.Option(min=1, max=100_000, help="So many calls, alike but not the same, ten milliseconds apart.")
+        int,
+        typer.Option(
+            min=1,
+            max=100_000,
+            help="So many calls, alike but not the same, a second apart, the last one now; from 400 detectors learn "
+            "what is usual. Where newer telemetry has been taken already, all but the last are late.",
+        ),
     ] = 1,
 ) -> None:
     """Send a call as telemetry, or a file of them, and say what became of it."""

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from jobs.stack.services import newest_checkpoint
 from jobs.stack.stack import Stack
 from jobs.stack.waiting import wait_until
 from jobs.topics import DEAD_LETTERS, FEEDBACK, TOPICS
+from schemas.codec import encode
+from schemas.dead_letter import PAYLOAD_BYTES_MAX, DeadLetter, RejectReason
 
 WHERE_PYTHON_RUNS = Path(__file__).parent / "programs" / "where_python_runs.py"
 
@@ -58,8 +61,18 @@ def test_topics_are_as_declared(stack: Stack) -> None:
 
 
 @pytest.mark.cluster
-def test_a_dead_letter_of_nearly_12_megabytes_fits(stack: Stack) -> None:
-    produce(stack, DEAD_LETTERS.name, bytes(12 * 1024 * 1024 - 1000))
+def test_the_largest_dead_letter_fits(stack: Stack) -> None:
+    letter = DeadLetter(
+        dead_letter_id="test-0-0",
+        reason=RejectReason.TOO_LARGE,
+        detail="It has more than 1 MiB.",
+        topic="test",
+        partition=0,
+        offset=0,
+        payload_base64=b64encode(bytes(PAYLOAD_BYTES_MAX)).decode(),
+        payload_size=PAYLOAD_BYTES_MAX + 1,
+    )
+    produce(stack, DEAD_LETTERS.name, encode(letter))
 
 
 @pytest.mark.cluster
