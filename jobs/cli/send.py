@@ -97,7 +97,10 @@ def send(  # noqa: PLR0917 - options are passed by name
     ] = 1,
 ) -> None:
     """Send a call as telemetry, or a file of them, and say what became of it."""
-    connection = Connection(to or _own_address(), api_key)
+    address = to or _own_address()
+    if not address.startswith(("unix:/", "http://", "https://")):
+        raise SentinelError(f"--to: {address} is no address such as http://host:4318 or unix:/path.")
+    connection = Connection(address, api_key)
     accepted = 0
     try:
         if file is None:
@@ -113,12 +116,12 @@ def send(  # noqa: PLR0917 - options are passed by name
                 error=error,
             )
             events = list(made(call, calls, int(time.time() * 1_000)))
-            accepted += _sent(connection, b"\n".join(map(encode, events)), 0)
+            accepted += _sent(connection, address, b"\n".join(map(encode, events)), 0)
             print(f"accepted: {accepted} of {calls}; the last one is {events[-1].event_id}")
             return
         first = 0
         for lines in _batches(file):
-            accepted += _sent(connection, b"".join(lines), first)
+            accepted += _sent(connection, address, b"".join(lines), first)
             first += len(lines)
         print(f"accepted: {accepted} of {first} events")
         if accepted < first:
@@ -150,12 +153,14 @@ def _batches(file: Path) -> Iterator[list[bytes]]:
         raise SentinelError(f"cannot read {file}: {problem.strerror}.") from None
 
 
-def _sent(connection: Connection, body: bytes, first: int) -> int:
+def _sent(connection: Connection, address: str, body: bytes, first: int) -> int:
     """Send events and return how many were taken; what was rejected is told with its place in the file."""
     try:
         answer = connection.post("/v1/events", body, "application/x-ndjson")
     except OSError as problem:
-        raise SentinelError(f"ingestion does not answer ({problem}): run `sentinel up`, or give --to.") from None
+        raise SentinelError(
+            f"ingestion does not answer at {address} ({problem}): run `sentinel up`, or give --to."
+        ) from None
     document = _document(answer)
     for each in document.get("rejected") or document.get("errors") or ():
         print(f"event {first + each['index'] + 1}: {each['code']}: {each['detail']}", file=sys.stderr)

@@ -63,7 +63,7 @@ def test_a_file_is_sent_and_its_bad_lines_are_named(tmp_path: Path) -> None:
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SentinelError, match="does not answer"):
+    with pytest.raises(SentinelError, match="does not answer at "):
         run(send, "--to", "http://127.0.0.1:1")
     with running(tmp_path) as front, pytest.raises(SentinelError, match=r"cannot read .*nothing"):
         run(send, str(tmp_path / "nothing"), "--to", front.http)
@@ -72,3 +72,8 @@ def test_mistakes_are_told_in_a_sentence(tmp_path: Path) -> None:
         run(keys, "list", "--file", str(tmp_path / "keys.yaml"))
     with pytest.raises(SentinelError, match="no key abc"):
         run(keys, "disable", "abc", "--file", str(tmp_path / "none.yaml"))
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(SentinelError, match="--to: gateway:4318 is no address"):
+        run(send, "--to", "gateway:4318")
