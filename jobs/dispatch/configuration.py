@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from jobs.dispatch.inhibit_section import inhibit_rule
 from jobs.dispatch.interval_section import named_intervals
 from jobs.dispatch.route_section import duration_ms, root_route
+from jobs.dispatch.text_file import read_text
 from jobs.dispatch.yaml_node import Node, NodeError, document
 from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
@@ -64,12 +65,7 @@ class ConfigurationError(SentinelError):
 
 def load(file: Path) -> Configuration:
     """Return the configuration in a file. Raises ConfigurationError, or SentinelError if it cannot be read."""
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SentinelError(f"{file} cannot be read: {reason}.") from None
-    return parse(text, str(file), file.parent)
+    return parse(read_text(file), str(file), file.parent)
 
 
 def parse(text: str, source: str, folder: Path) -> Configuration:

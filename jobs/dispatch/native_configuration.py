@@ -14,9 +14,9 @@ from jobs.dispatch.definition_section import definitions_of, routes_of
 from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of, throttles_of
 from jobs.dispatch.native_sections import NativeSection, TreeSection
 from jobs.dispatch.tenant_tree import of_no_tenant, of_tenant, with_trees
+from jobs.dispatch.text_file import read_text
 from jobs.dispatch.yaml_node import Node, NodeError, document, path_of
 from jobs.dispatch.yaml_node import Path as NodePath
-from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
 from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
@@ -33,12 +33,7 @@ def load(file: Path) -> Configuration:
 
     Raises ConfigurationError, or SentinelError if it cannot be read.
     """
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SentinelError(f"{file} cannot be read: {reason}.") from None
-    return parse(text, str(file), file.parent)
+    return parse(read_text(file), str(file), file.parent)
 
 
 def parse(text: str, source: str, folder: Path) -> Configuration:

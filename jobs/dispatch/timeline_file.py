@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jobs.dispatch.configuration import ConfigurationError
+from jobs.dispatch.text_file import read_text
 from jobs.dispatch.yaml_node import NodeError, document
 from jobs.errors import SentinelError
 from schemas.time import Instant
@@ -52,10 +53,7 @@ class Timeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def load_timeline(file: Path) -> Timeline:
     """Return the timeline in a file; raises SentinelError naming file, line and problem."""
     try:
-        root = document(file.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SentinelError(f"{file} cannot be read: {reason}.") from None
+        root = document(read_text(file))
     except NodeError as mistake:
         raise ConfigurationError(str(file), mistake) from None
     try:
