@@ -145,7 +145,8 @@ def test_progress_and_state_are_gauges(watched: Stack, pushed: PushedMetrics) ->
     assert {END_AT_MS - value for value in marks.values()} == {500.0}
     assert pushed.total("sentinel_series", operator_name="detect") == 3
     assert pushed.total("sentinel_state_bytes", operator_name="detect") > 3 * 1000
-    assert pushed.total("sentinel_state_written_bytes") > pushed.total("sentinel_state_bytes")
+    # Written are only columns that hold something, by now at least once.
+    assert pushed.total("sentinel_state_written_bytes") > 3 * 1000
     assert watched.status()
 
 
