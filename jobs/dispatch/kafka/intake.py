@@ -74,6 +74,7 @@ class Intake:
         self._reads_summaries = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._failure: asyncio.Future[None] = self._loop.create_future()
+        self._told: set[int] = set()
         self.trouble = ""
         """What Kafka complained of last, empty while all is well."""
 
@@ -133,7 +134,9 @@ class Intake:
         self._loop.call_soon_threadsafe(tell)
 
     def _complained(self, error: KafkaError) -> None:
-        if str(error) != self.trouble:
+        # The texts of one outage differ in times and counts, and two kinds take turns: each kind is told once.
+        if error.code() not in self._told:
+            self._told.add(error.code())
             LOG.warning("Kafka at %s: %s", self._servers, error.str())
         self.trouble = str(error)
 
@@ -213,6 +216,7 @@ class Intake:
         if not records:
             return
         self.trouble = ""
+        self._told.clear()
         self._do(lambda core, now_ms: self._take(core, records, now_ms))
         # For people's tools alone: what counts is in the outbox.
         consumer.commit(offsets=_after(records), asynchronous=True)
