@@ -11,7 +11,7 @@ from jobs.dispatch.outbox.store import Loaded, StoredNotification
 from jobs.topics import ACTIONS, ALERTS
 from schemas.alert import AlertDefinition
 from schemas.alert_change import AlertState
-from udfs.alerting.alert import Alert, fingerprint
+from udfs.alerting.alert import Alert, fingerprints
 from udfs.alerting.alert_states import AlertStates, Standing
 from udfs.alerting.decision import Decision, DecisionReason
 from udfs.alerting.definitions import Definitions
@@ -78,8 +78,8 @@ class Core:
         """Take alerts as they were sent."""
         alerts = list(alerts)
         self._absorb(self.dispatcher.on_alerts(alerts, now_ms))
-        for sent in alerts:
-            identity = fingerprint({name: value for name, value in sent.labels.items() if value})
+        labels = [{name: value for name, value in sent.labels.items() if value} for sent in alerts]
+        for identity in fingerprints(labels):
             self._touched[identity] = None
             if (known := self.dispatcher.alerts.get(identity)) is not None:
                 self.states.expect_end(identity, known)
@@ -166,9 +166,9 @@ class Core:
         for kind, key, value in self._records_changed():
             self._changes.append(Drop(kind, key) if value is None else Keep(kind, key, value))
         self._changes += [_decided(each) for each in self._decisions]
-        for each in self._notifications:
-            # One write for both: that a try has begun means that it may have been heard, not that it was.
-            self._changes += [_plan(each), Try(each.notification_id, 1, now_ms)]
+        # One write for both: that a try has begun means that it may have been heard, not that it was.
+        self._changes += [_plan(each) for each in self._notifications]
+        self._changes += [Try(each.notification_id, 1, now_ms) for each in self._notifications]
         self._changes += [Dead(each, now_ms, DecisionReason.SUPERSEDED.value) for each in self._withdrawn]
         batch = Batch(tuple(self._changes), tuple(self._notifications), tuple(self._withdrawn), tuple(self._decisions))
         self._changes, self._notifications, self._withdrawn, self._decisions = [], [], [], []

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -90,8 +91,8 @@ class Leading:
 
     def written(self, batch: Batch) -> None:
         """Count what has been written."""
-        for decision in batch.decisions:
-            self._metrics.count_decision(decision.reason)
+        for reason, number in Counter([decision.reason for decision in batch.decisions]).items():
+            self._metrics.count_decisions(reason, number)
         for notification in batch.notifications:
             self._metrics.notifications.labels(kind_of(notification)).inc()
         for change in batch.changes:

@@ -79,11 +79,11 @@ class Metrics:
         )
         self.registry.register(_OfTheCore(self))
 
-    def count_decision(self, reason: DecisionReason) -> None:
-        """Count a decision, and what it suppresses."""
-        self.decisions.labels(reason).inc()
+    def count_decisions(self, reason: DecisionReason, number: int) -> None:
+        """Count decisions of one reason, and what they suppress."""
+        self.decisions.labels(reason).inc(number)
         if (name := _SUPPRESSED.get(reason)) is not None:
-            self.suppressed.labels(name).inc()
+            self.suppressed.labels(name).inc(number)
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""

@@ -1,7 +1,15 @@
+from collections.abc import Sequence
+
+import numpy as np
 from msgspec import Struct
 
 _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
+_FNV_PRIME_64 = np.uint64(_FNV_PRIME)
+_MANY = 32
+"""From so many label sets on arrays are quicker than a loop over the bytes of each."""
+_LONGEST = 2_048
+"""Bytes of the label sets that are put side by side."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -29,8 +37,36 @@ def fingerprint(labels: dict[str, str]) -> str:
     FNV-1a of 64 bits over names and values in order of names, each followed by the byte 255. Source: prometheus/common,
     `model.LabelSet.Fingerprint`.
     """
+    return _fnv(_hashed(labels))
+
+
+def fingerprints(label_sets: Sequence[dict[str, str]]) -> list[str]:
+    """Return the fingerprint of each label set; many at once cost a fraction of what they cost one by one."""
+    texts = [_hashed(labels) for labels in label_sets]
+    # The longest first, so that those that still have a byte at a place are the first ones.
+    together = sorted((each for each, text in enumerate(texts) if len(text) <= _LONGEST), key=lambda i: -len(texts[i]))
+    if len(together) < _MANY:
+        return [_fnv(text) for text in texts]
+    lengths = np.array([len(texts[each]) for each in together])
+    longest = int(lengths[0])
+    padded = b"".join([texts[each].ljust(longest, b"\0") for each in together])
+    columns = np.ascontiguousarray(np.frombuffer(padded, np.uint8).reshape(-1, longest).T)
+    left = np.searchsorted(-lengths, -np.arange(longest), side="left").tolist()
+    values = np.full(len(together), _FNV_OFFSET, np.uint64)
+    for column, number in zip(columns, left, strict=True):
+        some = values[:number]
+        some ^= column[:number]
+        some *= _FNV_PRIME_64
+    found = dict(zip(together, values.tolist(), strict=True))
+    return [f"{found[each]:016x}" if each in found else _fnv(text) for each, text in enumerate(texts)]
+
+
+def _hashed(labels: dict[str, str]) -> bytes:
+    return b"".join([name.encode() + b"\xff" + labels[name].encode() + b"\xff" for name in sorted(labels)])
+
+
+def _fnv(text: bytes) -> str:
     value = _FNV_OFFSET
-    for name in sorted(labels):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
-            value = ((value ^ byte) * _FNV_PRIME) & 0xFFFF_FFFF_FFFF_FFFF
+    for byte in text:
+        value = ((value ^ byte) * _FNV_PRIME) & 0xFFFF_FFFF_FFFF_FFFF
     return f"{value:016x}"

@@ -1,7 +1,7 @@
 """JSON as Go's encoder writes it: fields in their order, keys of maps sorted, `<`, `>` and `&` escaped."""
 
-import json
 import re
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from udfs.templates.go_time import GoDuration, GoTime
 from udfs.templates.printing import type_name
 from udfs.templates.problem import ValueProblem
-from udfs.templates.values import JSON_NAMES
+from udfs.templates.values import JSON_NAMES, KV
 
 _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 
@@ -17,12 +17,14 @@ _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
     """Return the JSON text of a value; raises ValueProblem for what JSON cannot hold."""
     match value:
+        case str():
+            return text_json(value)
+        case KV():
+            return f"{{{','.join([f'{text_json(name)}:{text_json(value[name])}' for name in sorted(value)])}}}"
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
-        case str():
-            return text_json(value)
         case GoTime():
             return text_json(value.json_text())
         case GoDuration() | int():
@@ -34,14 +36,19 @@ def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
         case dict():
             return f"{{{','.join(f'{text_json(str(key))}:{go_json(value[key])}' for key in sorted(value))}}}"
         case Struct() if type(value) in JSON_NAMES:
-            members = (f'"{name}":{go_json(getattr(value, field))}' for field, name in JSON_NAMES[type(value)])
+            members = [f'"{name}":{go_json(getattr(value, field))}' for field, name in JSON_NAMES[type(value)]]
             return f"{{{','.join(members)}}}"
     raise ValueProblem(f"cannot write {type_name(value)} as JSON")
 
 
 def text_json(text: str) -> str:
     """Return a text as JSON."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+    quoted = encode_basestring(text)
+    return quoted if _UNSAFE.search(quoted) is None else _UNSAFE.sub(_escaped, quoted)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _float_json(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from udfs.alerting.alert import fingerprint
+from udfs.alerting.alert import fingerprints
 from udfs.alerting.notification import Notification
 from udfs.templates.go_time import GoTime, time_of
 
@@ -148,6 +148,7 @@ METHODS: Final[dict[type, Mapping[str, Callable[..., Any]]]] = {
 
 def data_of(notification: Notification) -> Data:
     """Return what the templates of a channel see of a notification."""
+    identities = fingerprints([alert.labels for alert in notification.alerts])
     return Data(
         Receiver=_META.sub(r"\\\1", notification.receiver),
         Status="firing" if notification.firing else "resolved",
@@ -159,9 +160,9 @@ def data_of(notification: Notification) -> Data:
                 StartsAt=time_of(alert.starts_at_ms),
                 EndsAt=time_of(alert.ends_at_ms if resolved else None),
                 GeneratorURL=alert.generator_url,
-                Fingerprint=fingerprint(alert.labels),
+                Fingerprint=identity,
             )
-            for alert, resolved in zip(notification.alerts, notification.resolved, strict=True)
+            for alert, resolved, identity in zip(notification.alerts, notification.resolved, identities, strict=True)
         ),
         NotificationReason=notification.reason.value,
         GroupLabels=KV(notification.group_labels),
