@@ -50,7 +50,7 @@ def fingerprints(label_sets: Sequence[dict[str, str]]) -> list[str]:
     lengths = np.array([len(texts[each]) for each in together])
     longest = int(lengths[0])
     padded = b"".join([texts[each].ljust(longest, b"\0") for each in together])
-    columns = np.ascontiguousarray(np.frombuffer(padded, np.uint8).reshape(-1, longest).T)
+    columns = np.ascontiguousarray(np.frombuffer(padded, np.uint8).reshape(len(together), longest).T)
     left = np.searchsorted(-lengths, -np.arange(longest), side="left").tolist()
     values = np.full(len(together), _FNV_OFFSET, np.uint64)
     for column, number in zip(columns, left, strict=True):

@@ -4,12 +4,12 @@ import re
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import json
 
 from udfs.templates.go_time import GoDuration, GoTime
 from udfs.templates.printing import type_name
 from udfs.templates.problem import ValueProblem
-from udfs.templates.values import JSON_NAMES, KV
+from udfs.templates.values import KV, AlertData, Alerts, Data, Pair, Pairs, Strings
 
 _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 
@@ -17,14 +17,15 @@ _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
     """Return the JSON text of a value; raises ValueProblem for what JSON cannot hold."""
     match value:
-        case str():
-            return text_json(value)
-        case KV():
-            return f"{{{','.join([f'{text_json(name)}:{text_json(value[name])}' for name in sorted(value)])}}}"
+        case Data() | AlertData() | Alerts() | KV() | Pairs() | Pair() | Strings():
+            # Nothing in them but structures, texts and times: outside of its texts JSON has none of what is escaped.
+            return _safe(_PLAIN.encode(value).decode())
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
+        case str():
+            return text_json(value)
         case GoTime():
             return text_json(value.json_text())
         case GoDuration() | int():
@@ -35,20 +36,23 @@ def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
             return f"[{','.join(map(go_json, value))}]"
         case dict():
             return f"{{{','.join(f'{text_json(str(key))}:{go_json(value[key])}' for key in sorted(value))}}}"
-        case Struct() if type(value) in JSON_NAMES:
-            members = [f'"{name}":{go_json(getattr(value, field))}' for field, name in JSON_NAMES[type(value)]]
-            return f"{{{','.join(members)}}}"
     raise ValueProblem(f"cannot write {type_name(value)} as JSON")
 
 
 def text_json(text: str) -> str:
     """Return a text as JSON."""
-    quoted = encode_basestring(text)
-    return quoted if _UNSAFE.search(quoted) is None else _UNSAFE.sub(_escaped, quoted)
+    return _safe(encode_basestring(text))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _safe(text: str) -> str:
+    return text if _UNSAFE.search(text) is None else _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _time(value: GoTime) -> str:
+    return value.json_text()
+
+
+_PLAIN: Final = json.Encoder(order="deterministic", enc_hook=_time)
 
 
 def _float_json(value: float) -> str:

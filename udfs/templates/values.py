@@ -69,8 +69,13 @@ class KV(dict[str, str]):
         return self.SortedPairs().String()
 
 
-class AlertData(Struct, frozen=True, kw_only=True):
-    """One alert; the names are those of templates, their JSON names stand in `JSON_NAMES`."""
+def _json_name(name: str) -> str:
+    """Return the name that a field of a template has in upstream's JSON."""
+    return "notification_reason" if name == "NotificationReason" else name[0].lower() + name[1:]
+
+
+class AlertData(Struct, frozen=True, kw_only=True, rename=_json_name):
+    """One alert; the names are those of templates, the fields in upstream's order."""
 
     Status: str
     Labels: KV
@@ -93,7 +98,7 @@ class Alerts(list[AlertData]):
         return Alerts(each for each in self if each.Status == "resolved")
 
 
-class Data(Struct, frozen=True, kw_only=True):
+class Data(Struct, frozen=True, kw_only=True, rename=_json_name):
     """A notification."""
 
     Receiver: str
@@ -106,31 +111,6 @@ class Data(Struct, frozen=True, kw_only=True):
     RouteLabels: KV
     ExternalURL: str
 
-
-JSON_NAMES: Final[dict[type, tuple[tuple[str, str], ...]]] = {
-    Data: (
-        ("Receiver", "receiver"),
-        ("Status", "status"),
-        ("Alerts", "alerts"),
-        ("NotificationReason", "notification_reason"),
-        ("GroupLabels", "groupLabels"),
-        ("CommonLabels", "commonLabels"),
-        ("CommonAnnotations", "commonAnnotations"),
-        ("RouteLabels", "routeLabels"),
-        ("ExternalURL", "externalURL"),
-    ),
-    AlertData: (
-        ("Status", "status"),
-        ("Labels", "labels"),
-        ("Annotations", "annotations"),
-        ("StartsAt", "startsAt"),
-        ("EndsAt", "endsAt"),
-        ("GeneratorURL", "generatorURL"),
-        ("Fingerprint", "fingerprint"),
-    ),
-    Pair: (("Name", "Name"), ("Value", "Value")),
-}
-"""Fields in upstream's order with the names they have in JSON."""
 
 METHODS: Final[dict[type, Mapping[str, Callable[..., Any]]]] = {
     KV: {
