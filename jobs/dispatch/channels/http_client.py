@@ -46,6 +46,7 @@ class HttpClient:
         self._folder = folder
         self._allowed = (*allowed, *networks_of(config.allowed_networks))
         self._pools: dict[tuple[str, bool], httpcore.AsyncConnectionPool] = {}
+        self._last_target = "", ""
         self._token = ""
         self._token_until = 0.0
         self._token_lock = asyncio.Lock()
@@ -82,7 +83,7 @@ class HttpClient:
         extensions: dict[str, object] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)}
         if self._config.tls_config.server_name:
             extensions["sni_hostname"] = self._config.tls_config.server_name
-        target = str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
+        target = self._target(url)
         pool = self._pool(proxy, is_tls=parts.scheme == "https")
         async with pool.stream(method, target, headers=headers, content=body, extensions=extensions) as answer:
             read = bytearray()
@@ -100,6 +101,12 @@ class HttpClient:
         bypass = [each.strip().lstrip("*").lstrip(".").lower() for each in config.no_proxy.split(",") if each.strip()]
         name = host.lower()
         return "" if any(name == each or name.endswith("." + each) for each in bypass) else config.proxy_url
+
+    def _target(self, url: str) -> str:
+        """Return the URL without user and fragment; the last one is kept, as most channels have but one."""
+        if self._last_target[0] != url:
+            self._last_target = url, str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
+        return self._last_target[1]
 
     def _pool(self, proxy: str, *, is_tls: bool) -> httpcore.AsyncConnectionPool:
         way = proxy, is_tls
