@@ -1,8 +1,10 @@
 """The arrival of alerts: what is known of one is merged, and it joins its groups."""
 
+from collections.abc import Iterable, Mapping
+
 from msgspec.structs import replace
 
-from udfs.alerting.alert import Alert, fingerprint
+from udfs.alerting.alert import Alert, fingerprints
 from udfs.alerting.decided import about_group
 from udfs.alerting.decision import Decision, DecisionReason
 from udfs.alerting.dispatch_state import DispatchState
@@ -10,11 +12,20 @@ from udfs.alerting.group import chain_name
 from udfs.alerting.merge import merged, with_end
 
 
-def arrive(state: DispatchState, sent: Alert, now_ms: int, decisions: list[Decision]) -> None:
-    """Take an alert as it was sent; labels with an empty value are dropped, as if they were not there."""
-    if "" in sent.labels.values():
-        sent = replace(sent, labels={name: value for name, value in sent.labels.items() if value})
-    identity = fingerprint(sent.labels)
+def arrive(state: DispatchState, alerts: Iterable[Alert], now_ms: int, decisions: list[Decision]) -> None:
+    """Take alerts as they were sent; labels with an empty value are dropped, as if they were not there."""
+    wanted = [_without_empty(sent) for sent in alerts]
+    for identity, sent in zip(fingerprints([sent.labels for sent in wanted]), wanted, strict=True):
+        _take(state, identity, sent, now_ms, decisions)
+
+
+def _without_empty(sent: Alert) -> Alert:
+    if "" not in sent.labels.values():
+        return sent
+    return replace(sent, labels={name: value for name, value in sent.labels.items() if value})
+
+
+def _take(state: DispatchState, identity: str, sent: Alert, now_ms: int, decisions: list[Decision]) -> None:
     alert = with_end(sent, state.settings.resolve_timeout_ms)
     known = state.alerts.get(identity)
     both = merged(known, alert, now_ms) if known is not None else None
@@ -29,10 +40,15 @@ def arrive(state: DispatchState, sent: Alert, now_ms: int, decisions: list[Decis
             decisions.append(about_group(group, DecisionReason.ROUTED, now_ms, identity, ""))
 
 
-def form_groups(state: DispatchState, members: set[str], now_ms: int) -> None:
-    """Form groups of all alerts that fire and of the members, whose end has not been told."""
+def form_groups(state: DispatchState, members: Mapping[str, Iterable[str]], now_ms: int) -> None:
+    """Form groups of all alerts that fire and of the members, whose end has not been told.
+
+    `members` says in which groups each was; the record of an alert whose groups stay is as it was.
+    """
     for identity, alert in state.alerts.items():
         if identity in members or not alert.is_resolved(now_ms):
-            for group in state.groups.meant(identity, alert):
+            groups = state.groups.meant(identity, alert)
+            for group in groups:
                 state.groups.insert(group, identity, alert, now_ms)
-            state.changed["alert", identity] = None
+            if {group.group_id for group in groups} != set(members.get(identity, ())):
+                state.changed["alert", identity] = None

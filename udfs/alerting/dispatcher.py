@@ -44,8 +44,7 @@ class Dispatcher:
         """Take alerts as they were sent; labels with an empty value are dropped, as if they were not there."""
         forget(self._state, now_ms)
         found = Findings()
-        for sent in alerts:
-            arrive(self._state, sent, now_ms, found.decisions)
+        arrive(self._state, alerts, now_ms, found.decisions)
         return found.step()
 
     def on_silence(self, wanted: Silence, now_ms: int) -> str:
@@ -65,7 +64,10 @@ class Dispatcher:
         """Go on under other settings: groups are formed anew, and what has been told stays told."""
         state, found = self._state, Findings()
         forget(state, now_ms)
-        members = {each for group in self.groups for each in group.members}
+        members: dict[str, list[str]] = {}
+        for group in self.groups:
+            for each in group.members:
+                members.setdefault(each, []).append(group.group_id)
         for group in list(self.groups):
             state.groups.remove(group)
         state.take_settings(settings)
@@ -82,8 +84,7 @@ class Dispatcher:
         silencing.keep_calendar(state, now_ms)
         for group in state.groups.due(now_ms):
             look_at(state, group, now_ms, found)
-        for alert in state.storms.advance(now_ms):
-            arrive(state, alert, now_ms, found.decisions)
+        arrive(state, state.storms.advance(now_ms), now_ms, found.decisions)
         for receiver, held in state.throttling.due(now_ms):
             tell_held_back(state, receiver, held, now_ms, found)
         for name in state.escalations.due(now_ms):
