@@ -7,6 +7,7 @@ import asyncio
 import base64
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ CONFIGURATION_KEY: Final = "dispatch/configuration"
 BATCH: Final = 500
 _POLL_S: Final = 0.2
 _TIMEOUT_S: Final = 15.0
+_TELL_AGAIN_S: Final = 60.0
 _SUMMARIES_BACK_MS: Final = 600_000
 GROUP: Final = "sentinel-dispatch"
 
@@ -74,7 +76,7 @@ class Intake:
         self._reads_summaries = False
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._failure: asyncio.Future[None] = self._loop.create_future()
-        self._told: set[int] = set()
+        self._told_at_s: dict[int, float] = {}
         self.trouble = ""
         """What Kafka complained of last, empty while all is well."""
 
@@ -134,9 +136,10 @@ class Intake:
         self._loop.call_soon_threadsafe(tell)
 
     def _complained(self, error: KafkaError) -> None:
-        # The texts of one outage differ in times and counts, and two kinds take turns: each kind is told once.
-        if error.code() not in self._told:
-            self._told.add(error.code())
+        # The texts of one outage differ in times and counts, and two kinds take turns: each is told once a minute.
+        now_s = time.monotonic()
+        if now_s - self._told_at_s.get(error.code(), -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
+            self._told_at_s[error.code()] = now_s
             LOG.warning("Kafka at %s: %s", self._servers, error.str())
         self.trouble = str(error)
 
@@ -216,7 +219,6 @@ class Intake:
         if not records:
             return
         self.trouble = ""
-        self._told.clear()
         self._do(lambda core, now_ms: self._take(core, records, now_ms))
         # For people's tools alone: what counts is in the outbox.
         consumer.commit(offsets=_after(records), asynchronous=True)
