@@ -6,9 +6,8 @@ needs aligned barriers, which are Flink's default: nothing behind a barrier may 
 """
 
 import logging
-import sys
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import OutputTag, RuntimeContext
@@ -29,8 +28,6 @@ from udfs.findings import Findings
 from udfs.record_block import read_block
 from udfs.settings import DetectionSettings
 
-_SWITCH_S: Final = 0.0005
-"""How long another operator's thread waits for the interpreter while this one is at work on a row."""
 _LOG = logging.getLogger(__name__)
 
 KEYED_TEXT = Types.ROW([Types.STRING(), Types.STRING()])
@@ -74,7 +71,6 @@ class Detect(KeyedBroadcastProcessFunction):
         self._metrics = OperatorMetrics(runtime_context)
         self._batch_sizes = BatchSizes(self._metrics)
         log_from_info_on()
-        sys.setswitchinterval(_SWITCH_S)
         control = self._control
         announce_refused(control.refused, self._metrics)
         _LOG.info(
