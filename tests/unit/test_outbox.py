@@ -38,6 +38,7 @@ from jobs.dispatch.outbox.opening import open_store
 from jobs.dispatch.outbox.postgresql import _as_it_was, _storable
 from jobs.dispatch.outbox.store import DeposedError, Loaded, OutboxStore, StoreUnavailableError
 from jobs.errors import SentinelError
+from jobs.stack.waiting import wait_until
 from jobs.topics import ACTIONS
 from schemas.action import Action, ActionKind, ActionTarget
 from schemas.anomaly import Severity
@@ -310,7 +311,8 @@ def test_second_instance_on_postgresql_follows_until_the_first_is_gone(postgresq
     with pytest.raises(DeposedError):
         second.write([Keep(ALERT, "a", b"1")])
     first.close()
-    assert second.lead()
+    # The server lets go of the lock when it sees that the session has ended.
+    wait_until(second.lead, "the lock to be free", deadline_s=30)
     second.write([Keep(ALERT, "a", b"2")])
     second.close()
 
