@@ -3,12 +3,11 @@
 Who sends is asked before what is sent: nobody unknown makes the server read or hold a body.
 """
 
-import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from jobs.ingestion.admittance import admitted
+from jobs.ingestion.answering import answering
 from jobs.ingestion.auth.caller import Caller
 from jobs.ingestion.auth.gatekeeper import Gatekeeper
 from jobs.ingestion.buffer import Ack
@@ -17,7 +16,7 @@ from jobs.ingestion.http.body import read_body
 from jobs.ingestion.http.exchange import Receive, Request, Response, Scope, Send
 from jobs.ingestion.http.pages import Pages
 from jobs.ingestion.memory import Lease, RequestMemory
-from jobs.ingestion.outcome import RETRY_AFTER_S, Refusal, RefusedError, Taken
+from jobs.ingestion.outcome import Refusal, RefusedError, Taken
 from jobs.ingestion.reception import Reception
 from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.signals import Signal
@@ -28,7 +27,6 @@ _JSON: Final = "application/json"
 _LINES: Final = frozenset({"application/x-ndjson", "application/jsonl", "application/ndjson"})
 _EVENT_TYPES: Final = "application/json, application/x-ndjson"
 _BODY_S: Final = 30.0
-_log: Final = logging.getLogger(__name__)
 
 
 class Application:
@@ -102,24 +100,10 @@ class Application:
             return problems.problem(refused)
 
     async def _taken(self, way: str, request: Request, take: Callable[[Caller, bytes], Awaitable[Taken]]) -> Taken:
-        began = time.perf_counter()
-        outcome = "taken"
-        try:
+        with answering(self._metrics, way):
             caller = await admitted(self._gatekeeper, request.credentials)
             with self._memory.lease() as lease:
-                taken = await take(caller, await self._body(request, lease))
-        except RefusedError as refused:
-            outcome = refused.refusal.name.lower()
-            raise
-        except Exception:  # noqa: BLE001 - a fault of ours gets an answer, which tells nothing of our insides
-            _log.exception("a request failed")
-            outcome = Refusal.FAULT.name.lower()
-            raise RefusedError(
-                Refusal.FAULT, "The server failed; nothing was taken.", retry_after_s=RETRY_AFTER_S
-            ) from None
-        finally:
-            self._metrics.answered(way, outcome, time.perf_counter() - began)
-        return taken
+                return await take(caller, await self._body(request, lease))
 
     async def _body(self, request: Request, lease: Lease) -> bytes:
         return await read_body(request, lease, bytes_max=self._bytes_max, deadline_s=_BODY_S)

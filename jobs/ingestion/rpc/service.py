@@ -5,8 +5,6 @@ credential is checked, and room in memory found, before the message is read; on 
 """
 
 import asyncio
-import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, NoReturn
 
@@ -16,10 +14,11 @@ from google.rpc import status_pb2
 
 from jobs.ingestion import otlp
 from jobs.ingestion.admittance import admitted
+from jobs.ingestion.answering import answering
 from jobs.ingestion.auth.caller import Caller, Credentials
 from jobs.ingestion.auth.gatekeeper import Gatekeeper
 from jobs.ingestion.memory import RequestMemory
-from jobs.ingestion.outcome import RETRY_AFTER_S, Refusal, RefusedError, Taken
+from jobs.ingestion.outcome import Refusal, RefusedError, Taken
 from jobs.ingestion.reception import Reception
 from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.signals import Signal
@@ -35,7 +34,6 @@ _OWN: Final = "/llmsentinel.v1.Ingestion/"
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _MESSAGE_S: Final = 30.0
 _STATUS_KEY: Final = "grpc-status-details-bin"
-_log: Final = logging.getLogger(__name__)
 
 Context = Any
 """`grpc.aio.ServicerContext`: gRPC publishes no types."""
@@ -130,21 +128,8 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
     async def _taken(
         self, way: str, caller: Caller, message: bytes, take: Callable[[Caller, bytes], Awaitable[bytes]]
     ) -> bytes:
-        began = time.perf_counter()
-        outcome = "taken"
-        try:
+        with answering(self._metrics, way):
             return await take(caller, message)
-        except RefusedError as refused:
-            outcome = refused.refusal.name.lower()
-            raise
-        except Exception:  # noqa: BLE001 - a fault of ours gets an answer, which tells nothing of our insides
-            _log.exception("a call failed")
-            outcome = Refusal.FAULT.name.lower()
-            raise RefusedError(
-                Refusal.FAULT, "The server failed; nothing was taken.", retry_after_s=RETRY_AFTER_S
-            ) from None
-        finally:
-            self._metrics.answered(way, outcome, time.perf_counter() - began)
 
 
 async def _only_message(requests: AsyncIterator[bytes]) -> bytes:
