@@ -134,6 +134,7 @@ def test_over_quota_names_the_policy(tmp_path: Path) -> None:
 def test_pages_for_operators(front: Running) -> None:
     # Some counters show themselves with their first request only.
     assert front.client.post("/v1/events", json=EVENT).status_code == 202
+    assert len(front.events()) == 1
     assert front.client.get("/healthz").json() == {"status": "alive"}
     assert front.client.get("/readyz").json() == {"status": "ready"}
     metrics = front.client.get("/metrics").text
