@@ -175,7 +175,8 @@ def test_what_cannot_be_decoded_by_grpc_is_invalid_and_says_so_in_details(front:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(b"not gzip", "gzip"), (gzip.compress(b"x" * 99, mtime=0)[:-9], "gzip"), (b"not zstd", "zstd")]
+    ("body", "encoding"),
+    [(b"not gzip", "gzip"), (gzip.compress(b"x" * 99, mtime=0)[:-9], "gzip"), (b"not zstd", "zstd")],
 )
 def test_a_body_that_is_not_what_its_encoding_says_is_undecodable(front: Running, body: bytes, encoding: str) -> None:
     assert post(front, body, content_encoding=encoding).status_code == 400
