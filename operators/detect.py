@@ -7,6 +7,7 @@ needs aligned barriers, which are Flink's default: nothing behind a barrier may 
 
 import logging
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from pyflink.common import Row, Types
@@ -15,11 +16,10 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import announce, announce_refused, change, load
-from operators.lines import SUMMARIES, summary_lines
+from operators.lines import SUMMARIES, anomaly_lines, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import BatchSizes, OperatorMetrics
 from operators.stored import store
-from schemas.anomaly import Anomaly
 from schemas.codec import encode
 from schemas.time import to_at_ms
 from udfs.control import Control
@@ -32,24 +32,11 @@ _LOG = logging.getLogger(__name__)
 
 KEYED_TEXT = Types.ROW([Types.STRING(), Types.STRING()])
 """A Kafka key and a JSON value."""
-ANOMALY_ROW = Types.ROW([Types.STRING(), Types.STRING(), Types.STRING(), Types.LONG()])
-"""Tenant, anomaly as JSON, provider, event time in ms. Empty texts: event time has come so far, no more."""
 
 DEAD_LETTERS = OutputTag("dead-letters", KEYED_TEXT)
 LATE = OutputTag("late", Types.ROW([Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())]))
 SHARES = OutputTag("shares", Types.ROW([Types.INT(), Types.STRING()]))
 """What a shard contributes to windows that span shards: its part of each provider's windows, and its progress."""
-
-
-def anomaly_row(anomaly: Anomaly) -> Row:
-    """Return an anomaly as it travels between operators."""
-    provider = anomaly.affected_entity.provider
-    return Row(anomaly.tenant_id or "", encode(anomaly).decode(), provider, to_at_ms(anomaly.timestamp))
-
-
-def progress_row(at_ms: int) -> Row:
-    """Return the row that moves event time and nothing else."""
-    return Row("", "", "", at_ms)
 
 
 class Detect(KeyedBroadcastProcessFunction):
@@ -68,6 +55,7 @@ class Detect(KeyedBroadcastProcessFunction):
         self._control = Control(self._snapshot, self._settings.detectors)
         self._control_loaded = False
         self._shards: dict[int, ShardDetection] = {}
+        self._untold: dict[int, Iterator[bytes]] = {}
         self._metrics = OperatorMetrics(runtime_context)
         self._batch_sizes = BatchSizes(self._metrics)
         log_from_info_on()
@@ -92,12 +80,19 @@ class Detect(KeyedBroadcastProcessFunction):
         if shard is None:
             shard = self._shards[partition] = self._begin(partition)
         if not block:
+            yield from self._summaries(partition)
             store(shard.changes(), self._journal, self._metrics)
             return
         records = read_block(block)
         findings = shard.on_records(records)
         self._tell(partition, len(records), findings)
         yield from self._outputs(findings)
+        if findings.summaries:
+            yield from self._summaries(partition)
+            self._untold[partition] = summary_lines(chain.from_iterable(findings.summaries))
+        # A minute's end makes thousands, and nobody waits for one: they go bit by bit, all before the next checkpoint.
+        for lines in islice(self._untold.get(partition, ()), 1):
+            yield SUMMARIES, lines
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
         """Take a change of a rule or model; null removes it. Every subtask says why it is refused, under one id."""
@@ -129,16 +124,18 @@ class Detect(KeyedBroadcastProcessFunction):
             metrics.set("state_bytes", sum(shard.stored_bytes for shard in self._shards.values()))
             metrics.set("series", sum(shard.series for shard in self._shards.values()))
 
+    def _summaries(self, partition: int) -> Iterator[Any]:
+        """Yield the lines of a partition's summaries that have not gone yet."""
+        for lines in self._untold.pop(partition, ()):
+            yield SUMMARIES, lines
+
     def _outputs(self, findings: Findings) -> Iterator[Any]:
-        for anomaly in findings.anomalies:
-            yield anomaly_row(anomaly)
+        if findings.anomalies or findings.watermark_ms is not None:
+            times = [to_at_ms(each.timestamp) for each in findings.anomalies]
+            yield anomaly_lines(findings.anomalies, max([*times, findings.watermark_ms or 0]))
         for dead_letter in findings.dead_letters:
             yield DEAD_LETTERS, Row(dead_letter.dead_letter_id, encode(dead_letter).decode())
         for key, payload in findings.late:
             yield LATE, Row(key, payload)
-        for lines in summary_lines(findings.summaries):
-            yield SUMMARIES, lines
         for share in findings.shares:
             yield SHARES, Row(0, share)
-        if findings.watermark_ms is not None:
-            yield progress_row(findings.watermark_ms)

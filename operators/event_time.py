@@ -10,8 +10,8 @@ from operators.shards import java_class
 BOUND_MS = 5_000
 """Anomalies of a minute's window come later than those of a second's; correlation accepts items behind it anyway."""
 IDLE_MS = 30_000
-_TIME: Final = 3
-"""Field of an anomaly row."""
+_TIME: Final = 1
+"""Field of `operators.lines.TIMED_LINES`."""
 
 
 def with_event_time(anomalies: DataStream) -> DataStream:

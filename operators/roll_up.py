@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from pyflink.common import Row, Types
@@ -11,11 +12,11 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapState, MapStateDescriptor
 
 from operators.control import change, load
-from operators.detect import anomaly_row
-from operators.lines import SUMMARIES, summary_lines
+from operators.lines import SUMMARIES, anomaly_lines, summary_lines
 from operators.log import log_from_info_on
 from operators.metrics import OperatorMetrics
 from operators.stored import store
+from schemas.time import to_at_ms
 from udfs.control import Control
 from udfs.settings import DetectionSettings
 from udfs.spanning import SpanningDetection
@@ -70,7 +71,7 @@ class RollUp(KeyedBroadcastProcessFunction):
         if findings.summaries or findings.anomalies:
             self._metrics.set("state_bytes", self._detection.stored_bytes)
             self._metrics.set("series", self._detection.series)
-        for anomaly in findings.anomalies:
-            yield anomaly_row(anomaly)
-        for lines in summary_lines(findings.summaries):
+        if findings.anomalies:
+            yield anomaly_lines(findings.anomalies, max(to_at_ms(each.timestamp) for each in findings.anomalies))
+        for lines in summary_lines(chain.from_iterable(findings.summaries)):
             yield SUMMARIES, lines

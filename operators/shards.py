@@ -44,13 +44,6 @@ def keyed_in_jvm(pairs: DataStream, key_type: TypeInformation, value_type: TypeI
     return KeyedStream(stream.keyBy(get_gateway().jvm.KeyByKeySelector(), keys), value_type, pairs)
 
 
-def keys_before(rows: DataStream, field: int, row_type: TypeInformation) -> DataStream:
-    """Return rows `(key, row)` for `keyed_in_jvm`, the key a text field; rows in which it is empty are left out."""
-    pair_type = Types.ROW([Types.STRING(), row_type]).get_java_type_info()
-    stream = rows._j_data_stream  # noqa: SLF001 - the Java stream is not public
-    return DataStream(stream.flatMap(java_class("KeyByField")(field), pair_type))
-
-
 def java_class(name: str) -> JavaClass:
     """Return one of our own Java classes (`operators/java`). Raises LookupError if Flink lacks it."""
     found = getattr(getattr(get_gateway().jvm, _PACKAGE), name)

@@ -1,5 +1,6 @@
 """Findings: what detection has to say about one batch of records."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -27,7 +28,8 @@ class Findings(Struct):
     """`topic-partition-offset` and the record's bytes."""
     repeats: int = 0
     """Events left out because their id was there before."""
-    summaries: list[Summary] = []
+    summaries: list[Iterator[Summary]] = []
+    """Of each kind of window and of entity; a summary is made when it is read, and can be read once."""
     shares: list[str] = []
     """Parts of windows that span shards, and the shard's progress, as `udfs.spanning` reads them."""
     split: list[SplitApplication] = []

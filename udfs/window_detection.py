@@ -12,6 +12,7 @@ from schemas.time import from_at_ms
 from udfs.aggregates import AGGREGATES, SUMMARY_METRIC_NAMES, SUMMARY_METRICS, derive
 from udfs.anomalies import of_window
 from udfs.control import Control
+from udfs.entity import entity_of
 from udfs.findings import Findings
 from udfs.moved import Part, far_parts, moved_by
 from udfs.rules.anomaly import of_window_rule
@@ -94,8 +95,8 @@ class WindowDetection:
         if far is not None and expected is not None:
             far.update(far_parts(keys, aggregates, metrics, expected))
         if is_published and expected is not None:
-            entities = [store.entity(row) for row in rows.tolist()]
-            into.summaries.extend(_summaries(entities, name, length_ms, end_ms, metrics, expected, volumes))
+            entities = (entity_of(self._kind, key) for key in keys)
+            into.summaries.append(_summaries(entities, name, length_ms, end_ms, metrics, expected, volumes))
 
     def _moved(self, flag: Flag, parts: Sequence[Part]) -> tuple[Moved, ...]:
         return moved_by(parts, flag.metric, flag.side, names_tenants=self._kind is EntityType.PROVIDER)
@@ -118,7 +119,7 @@ class WindowDetection:
 
 
 def _summaries(
-    entities: list[Entity],
+    entities: Iterable[Entity],
     level: str,
     length_ms: int,
     end_ms: Integers,
@@ -126,7 +127,7 @@ def _summaries(
     expected: dict[str, Floats],
     volumes: Floats,
 ) -> Iterator[Summary]:
-    unknown = np.full((len(entities), 3), np.nan)
+    unknown = np.full((len(volumes), 3), np.nan)
     bands = [expected.get(metric.name, unknown).tolist() for metric in SUMMARY_METRICS]
     for i, (entity, end, values, volume) in enumerate(
         zip(entities, end_ms.tolist(), metrics.tolist(), volumes.tolist(), strict=True)

@@ -3,7 +3,7 @@
 import gzip
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -88,7 +88,7 @@ def backtest(records: Iterable[bytes], settings: DetectionSettings, control: Con
         findings = shard.on_records(block_of(batch, range(result.records, result.records + len(batch))))
         for found in (findings, *map(spanning.on_share, findings.shares)):
             correlations.send(found.anomalies)
-            result.summaries += found.summaries
+            result.summaries += chain.from_iterable(found.summaries)
         correlations.pass_time(shard.watermark_ms)
         result.records += len(batch)
         result.late += len(findings.late)

@@ -63,18 +63,9 @@ def run(settings: JobSettings) -> None:
     statements = tables.create_statement_set()
     add_sink(tables, statements, kafka, ANOMALIES.name, streams.anomalies)
     add_sink(tables, statements, kafka, INCIDENTS.name, streams.incidents)
-    add_sink(
-        tables,
-        statements,
-        kafka,
-        SUMMARIES.name,
-        streams.summaries,
-        key="BYTES",
-        payload="BYTES",
-        linger_ms=SUMMARIES_WAIT_MS,
-    )
-    add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters)
-    add_sink(tables, statements, kafka, LATE.name, streams.late, payload="BYTES")
+    add_sink(tables, statements, kafka, SUMMARIES.name, streams.summaries, linger_ms=SUMMARIES_WAIT_MS)
+    add_sink(tables, statements, kafka, DEAD_LETTERS.name, streams.dead_letters, key="STRING", payload="STRING")
+    add_sink(tables, statements, kafka, LATE.name, streams.late, key="STRING")
     statements.attach_as_datastream()
     environment.execute(JOB_NAME)
 

@@ -33,8 +33,8 @@ def add_sink(
     topic: str,
     stream: DataStream,
     *,
-    key: str = "STRING",
-    payload: str = "STRING",
+    key: str = "BYTES",
+    payload: str = "BYTES",
     linger_ms: int = 0,
 ) -> None:
     """Write rows `(Kafka key, value)` to a topic; `key` and `payload` are the SQL types of the two.

@@ -10,7 +10,7 @@ baselines up. The last line is all of it as JSON.
 
 import json
 import sys
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from time import process_time
 
@@ -52,7 +52,7 @@ def cost(events: int, entities: int, rules: int) -> dict[str, float]:
     while row := list(islice(values, ROW)):
         began_s = process_time()
         findings = shard.on_records(block_of(row, range(taken, taken + len(row))))
-        for summary in findings.summaries:
+        for summary in chain.from_iterable(findings.summaries):
             encode(summary)
         before, taken = taken, taken + len(row)
         if taken // STORE_EVERY > before // STORE_EVERY:
