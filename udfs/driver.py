@@ -1,7 +1,7 @@
 """Driver: one configured detector, ready to run over batches of observations against the state of many series."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, cast
 
@@ -64,7 +64,7 @@ class Driver:
         self._width = PREFIX_WIDTH + detector.state_width
         self._loop = _loop(type(detector))
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The columns of state that this detector owns, in order: one block for each metric it judges by itself.
 

@@ -33,8 +33,9 @@ from udfs.telemetry_program import (
 
 DEFAULT_TENANT: Final = "default"
 _ERROR: Final = TYPES.index(EventType.ERROR)
-_DETECTED: Final = (TYPES.index(EventType.RESPONSE), _ERROR)
-_FAILED: Final = (STATUSES.index(Status.ERROR), STATUSES.index(Status.TIMEOUT))
+_RESPONSE: Final = TYPES.index(EventType.RESPONSE)
+_FAILED: Final = STATUSES.index(Status.ERROR)
+_TIMED_OUT: Final = STATUSES.index(Status.TIMEOUT)
 _ANY_MS: Final = 1 << 62
 """How far ahead an event may be where nothing guards against the future."""
 _TIMES: Final = 2
@@ -59,7 +60,8 @@ class Calls:
     def __init__(self, columns: EventColumns, positions: Integers) -> None:
         """Take the columns of a batch and which of its records are calls."""
         codes, texts = columns.codes[positions], columns.texts[positions]
-        failed = (codes[:, EVENT_TYPE] == _ERROR) | np.isin(codes[:, STATUS], _FAILED)
+        types, statuses = codes[:, EVENT_TYPE], codes[:, STATUS]
+        failed = (types == _ERROR) | (statuses == _FAILED) | (statuses == _TIMED_OUT)
         self._columns = columns
         self._positions = positions
         self.at_ms = columns.at_ms[positions]
@@ -150,7 +152,8 @@ def take(
     repeats = 0
     if recent is not None:
         repeats = _leave_out_repeats(columns, recent, verdicts)
-    is_call = (verdicts == _TAKEN) & np.isin(columns.codes[:, EVENT_TYPE], _DETECTED)
+    types = columns.codes[:, EVENT_TYPE]
+    is_call = (verdicts == _TAKEN) & ((types == _RESPONSE) | (types == _ERROR))
     return Intake(
         calls=Calls(columns, np.flatnonzero(is_call)),
         dead_letters=[refuse(position) for position in np.flatnonzero(verdicts <= _AHEAD).tolist()],
