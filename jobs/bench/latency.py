@@ -9,7 +9,7 @@ from msgspec import Struct
 from jobs.bench.counters import read_total, read_until
 from jobs.bench.delays import delays_ms, percentile, window_delays_ms
 from jobs.bench.live import Traffic, run_live
-from jobs.bench.own_stack import completed_checkpoints, load_average, own_stack
+from jobs.bench.own_stack import Checkpoints, checkpoints_of, load_average, own_stack
 from jobs.bench.surroundings import surroundings
 from jobs.detection.settings import JobSettings, load
 from jobs.stack.stack import Stack
@@ -37,8 +37,7 @@ class Latency(Struct, frozen=True, kw_only=True):
     """The rate at which events were appended, measured."""
     duration_s: float
     entities: int
-    checkpoints: int
-    """Completed while the job ran, warm-up included."""
+    checkpoints: Checkpoints
     machine: dict[str, object]
     versions: dict[str, str]
     configuration: dict[str, object]
@@ -69,7 +68,7 @@ def measure_latency(traffic: Traffic, *, config: Path | None, tell: Callable[[st
             events_per_second=round(seen.appended_per_s),
             duration_s=traffic.duration_ms / 1000,
             entities=traffic.entities,
-            checkpoints=completed_checkpoints(stack, seen.job_id),
+            checkpoints=checkpoints_of(stack, seen.job_id),
             machine=about.machine,
             versions=about.versions,
             configuration=about.configuration,

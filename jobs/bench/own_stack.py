@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec import Struct
+
 from jobs.errors import SentinelError
 from jobs.stack import kafka_broker
 from jobs.stack.launch import environment
@@ -23,7 +25,7 @@ _KAFKA_GRACE_S = 15.0
 
 
 @contextmanager
-def own_stack(prefix: str = "bench-") -> Iterator[Stack]:
+def own_stack(prefix: str = "bench-", taskmanagers: int = TASKMANAGERS) -> Iterator[Stack]:
     """Yield a running Kafka and Flink without a job; stop it and remove its folder afterwards, whatever happened.
 
     The name of the folder begins with the prefix.
@@ -36,7 +38,7 @@ def own_stack(prefix: str = "bench-") -> Iterator[Stack]:
         with TemporaryDirectory(prefix=prefix, dir=beside, ignore_cleanup_errors=True) as folder:
             stack = Stack(Path(folder))
             try:
-                stack.up(taskmanagers=TASKMANAGERS, job=False)
+                stack.up(taskmanagers=taskmanagers, job=False)
                 yield stack
             finally:
                 # Impatience must not leave anything behind.
@@ -77,13 +79,31 @@ def start_job(stack: Stack, config: Path | None) -> str:
     return stack.run_job(DETECTION_MODULE, [*detection_arguments(stack.bootstrap_servers), *given])
 
 
-def completed_checkpoints(stack: Stack, job_id: str) -> int:
-    """Return how many checkpoints the job has completed. Raises SentinelError if it does not run or was restarted."""
+class Checkpoints(Struct, frozen=True, kw_only=True):
+    """Those that completed while the job ran, warm-up included."""
+
+    completed: int
+    p50_ms: int
+    """From the trigger to the last acknowledgement."""
+    max_ms: int
+    max_bytes: int
+    """Largest full state."""
+
+
+def checkpoints_of(stack: Stack, job_id: str) -> Checkpoints:
+    """Return the checkpoints of a job. Raises SentinelError if it does not run or was restarted."""
     if stack.job_state(job_id) != "RUNNING":
         raise SentinelError(f"The job is {stack.job_state(job_id)} after the measurement, and should be running.")
     if stack.flink.get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]:
         raise SentinelError("The job was restarted while it was measured: the figures would mean nothing.")
-    return int(stack.flink.get(f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
+    found = stack.flink.get(f"/jobs/{job_id}/checkpoints")
+    duration, size = found["summary"]["end_to_end_duration"], found["summary"]["state_size"]
+    return Checkpoints(
+        completed=int(found["counts"]["completed"]),
+        p50_ms=round(float(duration["p50"])),
+        max_ms=int(duration["max"]),
+        max_bytes=int(size["max"]),
+    )
 
 
 def load_average() -> float:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from jobs.bench.counters import Counted, read_total, read_until
-from jobs.bench.own_stack import completed_checkpoints, load_average, own_stack, start_job
+from jobs.bench.own_stack import Checkpoints, checkpoints_of, load_average, own_stack, start_job
 from jobs.bench.rates import rate_per_s, steady_part
 from jobs.bench.surroundings import surroundings
 from jobs.detection.settings import JobSettings, load
@@ -28,14 +28,15 @@ class Throughput(Struct, frozen=True, kw_only=True):
     """From the first reading with a record to the last record."""
     events: int
     entities: int
-    checkpoints: int
-    """Completed while the job ran."""
+    checkpoints: Checkpoints
     machine: dict[str, object]
     versions: dict[str, str]
     configuration: dict[str, object]
 
 
-def measure_throughput(*, events: int, entities: int, config: Path | None, tell: Callable[[str], None]) -> Throughput:
+def measure_throughput(
+    *, events: int, entities: int, taskmanagers: int, config: Path | None, tell: Callable[[str], None]
+) -> Throughput:
     """Fill the telemetry topic with events of about 600 bytes, then start the job and read its counter to the end.
 
     The rate is that of the steady part (`jobs.bench.rates.steady_part`): from a fifth to four fifths of the backlog.
@@ -43,7 +44,7 @@ def measure_throughput(*, events: int, entities: int, config: Path | None, tell:
     """
     settings = load(config) if config else JobSettings()
     load_before = load_average()
-    with own_stack() as stack:
+    with own_stack(taskmanagers=taskmanagers) as stack:
         bulk = Bulk(events=events, start_at_ms=0, entities=entities)
         # Events end now: the job refuses those that lie ahead of the broker's clock.
         bulk = replace(bulk, start_at_ms=int((time.time() - events / bulk.events_per_s) * 1000))
@@ -67,7 +68,7 @@ def measure_throughput(*, events: int, entities: int, config: Path | None, tell:
             drain_s=round(readings[-1].at_s - begun.at_s, 2),
             events=events,
             entities=entities,
-            checkpoints=completed_checkpoints(stack, job_id),
+            checkpoints=checkpoints_of(stack, job_id),
             machine=about.machine,
             versions=about.versions,
             configuration=about.configuration,

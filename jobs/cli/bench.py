@@ -10,10 +10,12 @@ import typer
 
 from jobs.bench.latency import measure_latency
 from jobs.bench.live import Traffic
+from jobs.bench.own_stack import TASKMANAGERS
 from jobs.bench.recovery import measure_recovery
 from jobs.bench.throughput import measure_throughput
 from jobs.errors import SentinelError
 from jobs.replay.faults import duration_ms
+from jobs.topics import TELEMETRY
 
 
 class Benchmark(StrEnum):
@@ -39,6 +41,9 @@ def bench(  # noqa: PLR0917 - options are passed by name
         int | None, typer.Option(min=1, help="How many models of applications; 200 for throughput, else 2000.")
     ] = None,
     events: Annotated[int, typer.Option(min=1, help="throughput: how many events the backlog has.")] = 6_000_000,
+    taskmanagers: Annotated[
+        int, typer.Option(min=1, max=TELEMETRY.partitions, help="throughput: among how many the work is divided.")
+    ] = TASKMANAGERS,
     rate: Annotated[float, typer.Option(min=1, help="latency, recovery: events per second.")] = 5_000.0,
     duration: Annotated[str, typer.Option(help="latency, recovery: how long events are planted, such as 5m.")] = "5m",
     planted: Annotated[int, typer.Option(min=1, help="latency, recovery: how many absurd events.")] = 600,
@@ -56,7 +61,7 @@ def bench(  # noqa: PLR0917 - options are passed by name
 ) -> None:
     """Measure the detection job, ingestion or dispatch; the last line printed is one JSON object.
 
-    The benchmark starts Kafka, two TaskManagers and the job for itself and removes all of it. Progress goes to stderr.
+    The benchmark starts Kafka, TaskManagers and the job for itself and removes all of it. Progress goes to stderr.
     """
     result: msgspec.Struct
     if benchmark is Benchmark.INGESTION:
@@ -69,7 +74,9 @@ def bench(  # noqa: PLR0917 - options are passed by name
 
         result = measure_dispatch(alerts=alerts, rate_per_s=alert_rate, seconds=seconds, kafka=kafka, tell=_tell)
     elif benchmark is Benchmark.THROUGHPUT:
-        result = measure_throughput(events=events, entities=entities or 200, config=config, tell=_tell)
+        result = measure_throughput(
+            events=events, entities=entities or 200, taskmanagers=taskmanagers, config=config, tell=_tell
+        )
     else:
         try:
             length_ms = duration_ms(duration)
