@@ -91,8 +91,9 @@ def _of_users() -> tuple[Detector, ...]:
             consecutive=3,
             consecutive_critical=3,
             warm_up_samples=20,
-            # Twice the time in which a record rises: before, a busy user has had no time to show that it is one.
-            warm_up_ms=30 * _MINUTE_MS,
+            # Four times as long as a record takes to rise: bursts that all users of an application share come every
+            # half an hour or so, and whoever has seen none takes the first for runaways.
+            warm_up_ms=_HOUR_MS,
             relearn_samples=500,
             forget_ms=24 * _HOUR_MS,
         )
