@@ -9,11 +9,8 @@ _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 0x3] for digit in "0123456789a
 
 def digest(*parts: str) -> str:
     """Return a UUID text (version 8) of texts; no two different lists of parts give the same input to the hash."""
-    hasher = blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode()
-        hasher.update(len(data).to_bytes(4, "big") + data)
-    text = hasher.hexdigest()
+    encoded = [part.encode() for part in parts]
+    text = blake2b(b"".join([len(each).to_bytes(4, "big") + each for each in encoded]), digest_size=16).hexdigest()
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:]}"
 
 

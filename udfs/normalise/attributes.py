@@ -32,7 +32,7 @@ def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any
             value = pair.value.string_value or plain(pair.value)
             if isinstance(value, str):
                 if len(value) <= TEXT_MAX:
-                    kept[name] = redacted(value) if redact else value
+                    kept[name] = _redacted(value) if redact else value
             elif isinstance(value, int | float):
                 kept[name] = value
     return dict(sorted(kept.items())[:ATTRIBUTES_MAX])
@@ -41,6 +41,10 @@ def kept_attributes(pairs: Iterable[KeyValue], *, redact: bool) -> dict[str, Any
 @lru_cache(maxsize=4_096)
 def _is_harmless(name: str) -> bool:
     return len(name) <= NAME_MAX and _CONTENT.search(name) is None
+
+
+# Names of hosts, SDKs and libraries come again and again, and looking for secrets costs more than all else here.
+_redacted: Final = lru_cache(maxsize=4_096)(redacted)
 
 
 def _name(pair: KeyValue) -> str:
