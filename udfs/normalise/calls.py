@@ -23,6 +23,7 @@ _COUNTED: Final = (
     "audio_completion_tokens",
     "cost",
 )
+_AUDIO: Final = ("audio_prompt_tokens", "audio_completion_tokens")
 _TIMEOUTS: Final = frozenset({"408", "504", "deadline_exceeded"})
 
 
@@ -58,9 +59,8 @@ def settle_tokens(fields: dict[str, Any]) -> None:
     """Add the total where both of its parts are known; nothing that was not reported is made up."""
     if "total_tokens" not in fields and "prompt_tokens" in fields and "completion_tokens" in fields:
         fields["total_tokens"] = min(fields["prompt_tokens"] + fields["completion_tokens"], COUNT_MAX)
-    audio = {name: fields.pop(name) for name in ("audio_prompt_tokens", "audio_completion_tokens") if name in fields}
-    if audio:
-        fields["context"] = audio
+    if "audio_prompt_tokens" in fields or "audio_completion_tokens" in fields:
+        fields["context"] = {name: fields.pop(name) for name in _AUDIO if name in fields}
 
 
 def settle_cost(fields: dict[str, Any], context: Context, at_ms: int) -> None:

@@ -64,12 +64,8 @@ def _read(resource_spans: Iterable[ResourceSpans]) -> Iterator[tuple[Span, Found
 
 def _step(span: Span, found: Found) -> Step:
     trace_id = span.trace_id
-    return Step(
-        ids=trace_id + span.span_id,
-        parent_ids=trace_id + span.parent_span_id,
-        is_call=settle_operation(found.fields),
-        has_tokens=has_tokens(found.fields),
-    )
+    is_call = settle_operation(found.fields)
+    return Step(trace_id + span.span_id, trace_id + span.parent_span_id, is_call, has_tokens(found.fields))
 
 
 def _event(span: Span, found: Found, context: Context, *, is_call: bool) -> TelemetryEvent:
@@ -81,12 +77,7 @@ def _event(span: Span, found: Found, context: Context, *, is_call: bool) -> Tele
         raise UnfitError(RejectReason.OUT_OF_RANGE, "/endTimeUnixNano", "outside the years 2000 to 2099")
     _add_times(found, start_ns, end_ns)
     trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
-    is_known = (
-        len(trace_id) == len(_NO_TRACE)
-        and trace_id != _NO_TRACE
-        and len(span_id) == len(_NO_SPAN)
-        and span_id != _NO_SPAN
-    )
+    is_known = _is_set(trace_id, _NO_TRACE) and _is_set(span_id, _NO_SPAN)
     tenant_id = context.tenant_id
     return event_of(
         found,
