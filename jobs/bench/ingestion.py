@@ -14,6 +14,7 @@ import psutil
 from msgspec import Struct
 
 from jobs.bench.ingestion_load import Sent
+from jobs.bench.otel_collector import run_collector, spans_written
 from jobs.bench.own_stack import load_average, own_broker
 from jobs.client.handover import Handover, Item
 from jobs.client.record import EVENTS, CallRecord
@@ -220,32 +221,16 @@ _RECORD: Final = CallRecord(
     environment=None,
 )
 
-_COLLECTOR: Final = """
-receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{port}'}}}}}}}}
-processors: {{batch: {{}}}}
-exporters: {{debug: {{verbosity: basic}}}}
-service:
-  telemetry: {{metrics: {{level: none}}}}
-  pipelines: {{traces: {{receivers: [otlp], processors: [batch], exporters: [debug]}}}}
-"""
-
-
 def _collector(program: Path, seconds: float, tell: Callable[[str], None]) -> Throughput:
-    """Measure the OpenTelemetry Collector under the load of OTLP; it only counts, and writes to nothing."""
+    """Measure the OpenTelemetry Collector under the load of OTLP."""
     tell("the OpenTelemetry Collector ...")
-    port = free_port(24_328)
     with TemporaryDirectory(prefix="bench-collector-") as name:
         folder = Path(name)
-        config = folder / "collector.yaml"
-        config.write_text(_COLLECTOR.format(port=port))
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([program, "--config", config], stderr=log, stdout=log)
-            try:
-                wait_until(lambda: is_listening(port), "the Collector to listen", deadline_s=_START_S)
-                return _throughput(psutil.Process(process.pid), f"http://{LOOPBACK}:{port}", "otlp", seconds)
-            finally:
-                process.terminate()
-                process.wait(_DRAIN_S)
+        with run_collector(program, folder) as (process, url):
+            throughput = _throughput(process, url, "otlp", seconds)
+        if (written := spans_written(folder)) != throughput.accepted:
+            raise SentinelError(f"the Collector accepted {throughput.accepted} spans and wrote {written}.")
+    return throughput
 
 
 def _delivered(url: str) -> int:
