@@ -221,6 +221,7 @@ _RECORD: Final = CallRecord(
     environment=None,
 )
 
+
 def _collector(program: Path, seconds: float, tell: Callable[[str], None]) -> Throughput:
     """Measure the OpenTelemetry Collector under the load of OTLP."""
     tell("the OpenTelemetry Collector ...")

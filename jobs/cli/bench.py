@@ -53,7 +53,7 @@ def bench(  # noqa: PLR0917 - options are passed by name
     kafka: Annotated[bool, typer.Option("--kafka/--no-kafka", help="dispatch: measure from Kafka, too.")] = True,
     collector: Annotated[
         Path | None,
-        typer.Option(help="ingestion: an OpenTelemetry Collector to put beside it (docs/ingestion.md).", exists=True, dir_okay=False),
+        typer.Option(help="ingestion: an OpenTelemetry Collector to put beside it.", exists=True, dir_okay=False),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A configuration file of the job, in place of the defaults.")

@@ -14,11 +14,15 @@ _log: Final = logging.getLogger(__name__)
 
 @contextmanager
 def answering(metrics: RequestMetrics, way: str) -> Iterator[None]:
-    """Count how the work inside ends and how long it takes. Raises RefusedError, and no other Exception."""
+    """Count how the work inside ends and how long it takes. Raises RefusedError, and no other Exception.
+
+    What is cancelled, since the sender is gone, was abandoned.
+    """
     began = time.perf_counter()
-    outcome = "taken"
+    outcome = "abandoned"
     try:
         yield
+        outcome = "taken"
     except RefusedError as refused:
         outcome = refused.refusal.name.lower()
         raise

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from jobs.errors import SentinelError
 from jobs.ingestion.auth.api_keys import KeyRing, new_key, read_keys, write_keys
@@ -23,6 +24,7 @@ from jobs.ingestion.auth.token_settings import TokenSettings
 from jobs.ingestion.http.server import split_address
 from schemas.time import from_at_ms
 from tests.ingestion import EVENT, running
+from tests.otlp import resource_spans, span
 
 NOW_S = 1_790_000_000
 NOW_MS = NOW_S * 1_000
@@ -271,7 +273,9 @@ def test_a_client_certificate_names_its_tenant(tmp_path: Path) -> None:
         )
         method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
         with grpc.secure_channel(front.grpc, credentials) as channel:
-            assert channel.unary_unary(method)(b"", timeout=20) == b""
+            body = ExportTraceServiceRequest(resource_spans=[resource_spans(span({"gen_ai.request.model": "gpt-4o"}))])
+            assert channel.unary_unary(method)(body.SerializeToString(), timeout=20) == b""
+        assert [event.tenant_id for event in front.events()] == ["acme"]
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:4318", "[::]:4318", "sentinel.example:4318"])

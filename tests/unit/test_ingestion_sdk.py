@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from jobs.ingestion.settings import LimitSettings
+from jobs.stack.waiting import wait_until
 from tests.ingestion import Running, running
 from udfs.ingestion.rate import Limits
 
@@ -121,6 +123,27 @@ def test_the_sdk_sends_again_what_was_over_quota(way: str, tmp_path: Path) -> No
         account = front.buffer.accounts()["default"]
         assert sum(account.rejected.values()) >= 1
         front.front.reload(LimitSettings(default=Limits()))
+
+
+@pytest.mark.parametrize(("way", "counted"), [("grpc", "otlp_grpc_traces"), ("http", "otlp_http_traces")])
+def test_the_sdk_sends_again_what_a_full_server_did_not_take(way: str, counted: str, tmp_path: Path) -> None:
+    with running(tmp_path, "memory_bytes_max: 2097152\nrequest_bytes_max: 1048576") as front:
+        provider = TracerProvider(resource=RESOURCE)
+        provider.add_span_processor(BatchSpanProcessor(exporter(way, front, GrpcSpans, HttpSpans, "traces")))
+        with closing(_Shutdown(provider)):
+            for number in range(30):
+                with provider.get_tracer("t").start_as_current_span("chat") as span:
+                    span.set_attribute("gen_ai.request.model", "gpt-4o")
+                    span.set_attribute("gen_ai.usage.input_tokens", number)
+            refused = f'sentinel_ingestion_requests_total{{outcome="overloaded",way="{counted}"}}'
+            with ThreadPoolExecutor() as other, front.front.memory.lease() as all_of_it:
+                size = front.front.memory.bytes_max - front.front.memory.used
+                all_of_it.grow(size)
+                flushed = other.submit(provider.force_flush)
+                wait_until(lambda: refused in front.client.get("/metrics").text, "a refusal", deadline_s=60)
+                all_of_it.shrink(size)
+                assert flushed.result(60)
+        assert [event.data.prompt_tokens for event in front.events()] == list(range(30))
 
 
 class _Noting(SpanExporter):

@@ -96,7 +96,9 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
                     if message is None:
                         return
                     lease.grow(len(message))
-                    yield await self._taken("grpc_stream", caller, message, self._own)
+                    with answering(self._metrics, "grpc_stream"):
+                        answer = await self._own(caller, message)
+                    yield answer
         except RefusedError as refused:
             await _abort(context, refused)
 
@@ -115,21 +117,16 @@ class IngestionService(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC pu
         take: Callable[[Caller, bytes], Awaitable[bytes]],
     ) -> bytes:
         try:
-            caller = await admitted(self._gatekeeper, _credentials(context))
-            with self._memory.lease() as lease:
-                # How large a message is shows when it is there: until then there is room for the largest.
-                lease.grow(self._bytes_max)
-                message = await _only_message(requests)
-                lease.shrink(self._bytes_max - len(message))
-                return await self._taken(way, caller, message, take)
+            with answering(self._metrics, way):
+                caller = await admitted(self._gatekeeper, _credentials(context))
+                with self._memory.lease() as lease:
+                    # How large a message is shows when it is there: until then there is room for the largest.
+                    lease.grow(self._bytes_max)
+                    message = await _only_message(requests)
+                    lease.shrink(self._bytes_max - len(message))
+                    return await take(caller, message)
         except RefusedError as refused:
             await _abort(context, refused)
-
-    async def _taken(
-        self, way: str, caller: Caller, message: bytes, take: Callable[[Caller, bytes], Awaitable[bytes]]
-    ) -> bytes:
-        with answering(self._metrics, way):
-            return await take(caller, message)
 
 
 async def _only_message(requests: AsyncIterator[bytes]) -> bytes:
