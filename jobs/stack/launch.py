@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -78,12 +79,12 @@ def launch_kafka_and_flink(layout: Layout, record: StackRecord, taskmanagers: in
         record.add(kafka_broker.start_broker(layout, ports, environment(layout)))
     kafka_broker.wait_for_broker(record.process(kafka_broker.NAME), ports)
     kafka_broker.create_topics(ports, TOPICS)
-    _wait_for_registration(layout, record, started, taskmanagers)
+    _wait_for_registration(layout, record, started, range(1, taskmanagers + 1))
 
 
 def launch_taskmanager(layout: Layout, record: StackRecord, number: int) -> None:
     """Start a TaskManager and wait until the JobManager knows it."""
-    _wait_for_registration(layout, record, {_start_taskmanager(layout, record, number)}, 1)
+    _wait_for_registration(layout, record, {_start_taskmanager(layout, record, number)}, [number])
 
 
 def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str, dispatch_config: Path) -> None:
@@ -116,15 +117,18 @@ def _start_taskmanager(layout: Layout, record: StackRecord, number: int) -> str:
     return resource_id
 
 
-def _wait_for_registration(layout: Layout, record: StackRecord, resource_ids: set[str], at_least: int) -> None:
+def _wait_for_registration(
+    layout: Layout, record: StackRecord, resource_ids: set[str], numbers: Collection[int]
+) -> None:
+    """Return when the JobManager knows the new TaskManagers, and as many as there are to be; raise when one ends."""
     cluster = flink_client(layout)
 
     def registered() -> bool:
         known = cluster.taskmanager_ids()
-        return resource_ids <= known and len(known) >= at_least
+        return resource_ids <= known and len(known) >= len(numbers)
 
-    # A resource id is a TaskManager's name and six digits of its own.
-    names = {JOBMANAGER, *(resource_id.rpartition("-")[0] for resource_id in resource_ids)}
+    # Those that ran before as well: one that ends now is missing as much as a new one.
+    names = {JOBMANAGER, *map(taskmanager_name, numbers)}
     wait_until(
         registered,
         "the TaskManagers to register",

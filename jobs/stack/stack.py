@@ -137,8 +137,13 @@ class Stack:
                 launch_kafka_and_flink(self.layout, self._record, taskmanagers)
                 if job:
                     launch_services(self.layout, self._record, self.bootstrap_servers, dispatch_config.absolute())
+            except SentinelError as problem:
+                if stopped := self._stop_all_but(before):
+                    said, names = str(problem).removesuffix("."), ", ".join(stopped)
+                    raise SentinelError(f"{said}. Stopped again, since this `up` had begun it: {names}.") from problem
+                raise
             except BaseException:
-                self._stop({each.name for each in self._record.processes()} - before)
+                self._stop_all_but(before)
                 raise
             if job:
                 self.submit_detection_job(resume=resume)
@@ -225,6 +230,12 @@ class Stack:
             kafka_broker.wait_for_broker(process, ports)
 
     # ------------------------------------------------------------------------------------------------------------------
+
+    def _stop_all_but(self, names: Collection[str]) -> list[str]:
+        """Stop the others, and return their names."""
+        others = [each.name for each in self._record.processes() if each.name not in names]
+        self._stop(others)
+        return others
 
     def _stop(self, names: Collection[str]) -> None:
         processes = [process for process in self._record.processes() if process.name in names]

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from jobs.errors import SentinelError
+from jobs.stack.log_lines import last_words
 from jobs.stack.processes import ManagedProcess, is_alive
 
 _POLL_S: Final = 0.05
@@ -18,8 +20,12 @@ def wait_until(
     while not condition():
         for process in watched:
             if not is_alive(process):
-                raise SentinelError(f"{process.name} ended while waiting for {what}: see its log {process.log}")
+                said = last_words(Path(process.log))
+                raise SentinelError(
+                    f"{process.name} ended while waiting for {what}: see its log {process.log}"
+                    + (f" (the last line: {said})" if said else "")
+                )
         if time.monotonic() > give_up_at:
             logs = ", ".join(process.log for process in watched)
-            raise SentinelError(f"Waited {deadline_s:g} s in vain for {what}" + (f": see {logs}" if logs else "."))
+            raise SentinelError(f"Waited {deadline_s:g} s in vain for {what}" + (f": see {logs}" if logs else ""))
         time.sleep(_POLL_S)

@@ -215,9 +215,11 @@ def test_process_with_a_recycled_number_is_left_alone(bystander: ManagedProcess)
     assert is_alive(bystander)
 
 
-def test_process_that_ends_while_waited_for_names_its_log(tmp_path: Path) -> None:
-    process = start("kafka", ["/bin/false"], log=tmp_path / "kafka.log", env=os.environ)
-    with pytest.raises(SentinelError, match=rf"^kafka ended while waiting for Kafka to answer: .*{tmp_path}/kafka.log"):
+def test_process_that_ends_while_waited_for_names_its_log_and_its_last_words(tmp_path: Path) -> None:
+    argv = ["/bin/sh", "-c", "echo no memory left; echo; exit 1"]
+    process = start("kafka", argv, log=tmp_path / "kafka.log", env=os.environ)
+    said = rf"^kafka ended while waiting for Kafka to answer: .*{tmp_path}/kafka.log \(the last line: no memory left\)$"
+    with pytest.raises(SentinelError, match=said):
         wait_until(lambda: False, "Kafka to answer", deadline_s=10, watched=[process])
 
 
