@@ -22,6 +22,7 @@ from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.settings import IngestionSettings, LimitSettings
 from jobs.ingestion.tenants import Tenants
 from schemas.telemetry import TelemetryEvent
+from udfs.normalise.context import HASH_KEY_BYTES_MIN
 from udfs.normalise.normalised import Rejection
 
 _SECRET_BYTES: Final = 32
@@ -63,7 +64,7 @@ class Front:
         state = folder / settings.buffer.folder
         self._home = folder / (settings.home or os.environ.get("SENTINEL_HOME") or "")
         self._tenants = Tenants(
-            secret=_secret(state),
+            secret=_secret(folder, state, settings.texts.hash_secret),
             texts=settings.texts,
             prices=current_table(self._home),
             environment=settings.environment,
@@ -198,13 +199,18 @@ def _limits(settings: LimitSettings) -> TenantLimits:
     return TenantLimits(settings.tenants, settings.default)
 
 
-def _secret(folder: Path) -> bytes:
-    """Return what tenants' keys for hashes are made from: made once, kept beside the buffer."""
-    path = folder / "hash.secret"
+def _secret(folder: Path, state: Path, file: str | None) -> bytes:
+    """Return what tenants' keys for hashes are made from: read from a file, or made once and kept beside the buffer."""
+    path = folder / file if file else state / "hash.secret"
     try:
-        if not path.exists():
+        if not file and not path.exists():
             path.touch(0o600, exist_ok=False)
             path.write_bytes(secrets.token_bytes(_SECRET_BYTES))
-        return path.read_bytes()
+        secret = path.read_bytes()
     except OSError as error:
-        raise SentinelError(f"cannot keep the secret for hashes in {path}: {error.strerror}.") from None
+        raise SentinelError(f"cannot use the secret for hashes in {path}: {error.strerror}.") from None
+    if len(secret) < HASH_KEY_BYTES_MIN:
+        raise SentinelError(
+            f"the secret for hashes in {path} has {len(secret)} bytes, fewer than {HASH_KEY_BYTES_MIN}."
+        )
+    return secret

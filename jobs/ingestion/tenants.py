@@ -26,6 +26,9 @@ class TextSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Tenants that opted in to their texts being written to Kafka."""
     redact: bool = True
     """Blank e-mail addresses, keys and card numbers in texts that are kept."""
+    hash_secret: str | None = None
+    """A file with at least 16 bytes, from which tenants' keys for hashes are made; without one it is made at the first
+    start, beside the buffer. Instances with the same file give a text the same hash."""
     rules: tuple[KeywordRule, ...] = ()
     """By which texts are judged before they are hashed; the verdict is `data.guardrail`."""
 

@@ -11,6 +11,7 @@ import grpc
 import httpx
 import pytest
 
+from jobs.errors import SentinelError
 from jobs.ingestion.rejected_letters import letter as letter_of
 from schemas.codec import decode_record, encode
 from schemas.dead_letter import DeadLetter
@@ -129,6 +130,21 @@ def test_over_quota_names_the_policy(tmp_path: Path) -> None:
         busy = post(front, EVENT)
         assert busy.status_code == 503
         assert busy.json()["type"] == "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+
+
+def test_instances_with_one_secret_hash_a_text_alike_and_others_do_not(tmp_path: Path) -> None:
+    (tmp_path / "hash.secret").write_bytes(b"0123456789abcdef")
+    shared = f"texts: {{hash_secret: {tmp_path / 'hash.secret'}}}"
+    hashes = []
+    for name, document in (("a", shared), ("b", shared), ("c", "{}")):
+        (tmp_path / name).mkdir()
+        with running(tmp_path / name, document) as front:
+            front.client.post("/v1/events", json=EVENT | {"data": EVENT["data"] | {"prompt": "why?"}})
+            hashes += [event.data.prompt_hash for event in front.events()]
+    assert hashes[0] == hashes[1] != hashes[2]
+    (tmp_path / "hash.secret").write_bytes(b"too short")
+    with pytest.raises(SentinelError, match="fewer than 16"), running(tmp_path / "a", shared):
+        pass
 
 
 def test_pages_for_operators(front: Running) -> None:
