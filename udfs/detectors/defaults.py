@@ -85,15 +85,15 @@ def _of_users() -> tuple[Detector, ...]:
             typical=typical,
             # As many as a user of the typical rate makes in the minute over which rates are averaged.
             typical_calls=30,
-            warning=4.0,
+            # Bursts that all users of an application share reach four to five times what each of them ever did.
+            warning=6.0,
             critical=critical,
             # One huge call is no runaway: a user has to go on.
             consecutive=3,
             consecutive_critical=3,
             warm_up_samples=20,
-            # Four times as long as a record takes to rise: bursts that all users of an application share come every
-            # half an hour or so, and whoever has seen none takes the first for runaways.
-            warm_up_ms=_HOUR_MS,
+            # Twice the time in which a record rises: before, a busy user has had no time to show that it is one.
+            warm_up_ms=30 * _MINUTE_MS,
             relearn_samples=500,
             forget_ms=24 * _HOUR_MS,
         )

@@ -5,7 +5,7 @@ Here is kept how often the deviations of a series come to FROM_DECADES, and how 
 Pareto law over the peaks of excursions, fitted by moments (Pickands 1975, Statistical inference using extreme order
 statistics; Hosking and Wallis 1987, Parameter and quantile estimation for the generalized Pareto distribution; Siffer
 et al. 2017, Anomaly detection in streams with extreme value theory). Until a series has had many excursions, the
-detector's own law counts as PRIOR_PEAKS of them. Neighbours beyond the threshold are one excursion, since they are one
+detector's own law counts as some of them. Neighbours beyond the threshold are one excursion, since they are one
 alarm (Coles 2001, An introduction to statistical modeling of extreme values, chapter 5).
 
 State: PEAKS_WIDTH floats, zeros at first.
@@ -22,14 +22,15 @@ and mean square of their excesses; how far the present one goes, 0 if there is n
 
 FROM_DECADES = 2.0
 """One in a hundred observations, if the detector's law holds."""
-PRIOR_PEAKS = 10.0
+PRIOR_EXCURSIONS, PRIOR_PEAKS = 1.0, 5.0
+"""Excursions for which the detector's own law counts: in how often they come, and in how far they go."""
 MEMORY_PEAKS = 200.0
 """Excursions that are remembered; older ones are forgotten as new ones come."""
 _LARGEST_EXCESS = 4.0
 """An excursion teaches no more than this many decades beyond the threshold, or one outage would hide the next."""
 _LARGEST_SHAPE = 0.5
 _PER_DECADE = math.log(10.0)
-_PRIOR_SEEN = PRIOR_PEAKS * 10.0**FROM_DECADES
+_PRIOR_SEEN = PRIOR_EXCURSIONS * 10.0**FROM_DECADES
 _PRIOR_MEAN = 1.0 / _PER_DECADE
 _PRIOR_SQUARE = 2.0 / _PER_DECADE**2
 _LIGHT = 1e-6
@@ -42,12 +43,12 @@ def own_decades(states: Floats, row: int, at: int, decades: float, samples: floa
     The state begins at `states[row, at]`; `samples` is how many observations the series' baseline rests on, from which
     it is known how many there were since the last excursion. The same in what follows.
     """
-    peaks = PRIOR_PEAKS + states[row, at + _PEAKS]
-    first = math.log10((_PRIOR_SEEN + _seen(states, row, at, samples)) / peaks)
+    excursions = states[row, at + _PEAKS]
+    first = math.log10((_PRIOR_SEEN + _seen(states, row, at, samples)) / (PRIOR_EXCURSIONS + excursions))
     excess = decades - FROM_DECADES
     if excess <= 0.0:
         return decades * first / FROM_DECADES
-    known = states[row, at + _PEAKS] / peaks
+    known = excursions / (PRIOR_PEAKS + excursions)
     mean = _PRIOR_MEAN + known * (states[row, at + _MEAN] - _PRIOR_MEAN)
     square = _PRIOR_SQUARE + known * (states[row, at + _SQUARE] - _PRIOR_SQUARE)
     ratio = mean * mean / max(square - mean * mean, _LIGHT)
