@@ -55,8 +55,8 @@ test: check ## What continuous integration runs: checks, and every test but the 
 	$(BIN)/pytest -m 'not cluster and not slow' -n auto
 	$(BIN)/pytest -m 'cluster and not slow'
 
-test-all: check ## Every test, the slow ones too
-	$(BIN)/pytest -m 'not cluster' -n auto
+test-all: check ## Every test, the slow ones too, and properties with five times as many examples
+	HYPOTHESIS_PROFILE=whole $(BIN)/pytest -m 'not cluster' -n auto
 	$(BIN)/pytest -m cluster
 
 demo: setup ## Replay traffic with nine planted faults through Kafka and Flink and say which were found (3 minutes)

@@ -1,5 +1,7 @@
 """What holds for all tests: no property has a deadline, and kernels are compiled once, by all workers together."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -7,8 +9,9 @@ from udfs.detectors.defaults import default_detectors
 from udfs.driver import Driver
 
 # How long one example takes says more of what else the machine does than of the code.
-settings.register_profile("sentinel", deadline=None)
-settings.load_profile("sentinel")
+settings.register_profile("bounded", deadline=None, max_examples=40)
+settings.register_profile("whole", deadline=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "bounded"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -46,7 +46,8 @@ JSON = {"content-type": "application/json"}
 def test_a_key_names_its_tenant_and_is_kept_as_a_hash() -> None:
     key, record = new_key("acme", note="checkout")
     document = write_keys((record,))
-    assert key.rpartition("_")[2].encode() not in document
+    secret = key.partition(f"{record.id}_")[2]
+    assert secret and secret.encode() not in document
     assert KeyRing(read_keys(document)).caller(key, NOW_MS).tenant == "acme"
 
 
