@@ -47,7 +47,8 @@ def test_a_key_names_its_tenant_and_is_kept_as_a_hash() -> None:
     key, record = new_key("acme", note="checkout")
     document = write_keys((record,))
     secret = key.partition(f"{record.id}_")[2]
-    assert secret and secret.encode() not in document
+    assert secret
+    assert secret.encode() not in document
     assert KeyRing(read_keys(document)).caller(key, NOW_MS).tenant == "acme"
 
 
