@@ -1,6 +1,9 @@
 """The official OpenTelemetry SDK for Python and its exporters are clients that nobody had to change."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -27,10 +30,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 
 from jobs.ingestion.settings import LimitSettings
 from jobs.stack.waiting import wait_until
+from tests.documents import blocks_of
 from tests.ingestion import Running, running
 from udfs.ingestion.rate import Limits
 
 RESOURCE = Resource.create({"service.name": "checkout", "deployment.environment.name": "test"})
+README = Path(__file__).parents[2] / "README.md"
 WAYS = ["grpc", "http", "http-gzip", "grpc-gzip"]
 
 
@@ -144,6 +149,14 @@ def test_the_sdk_sends_again_what_a_full_server_did_not_take(way: str, counted: 
                 all_of_it.shrink(size)
                 assert flushed.result(60)
         assert [event.data.prompt_tokens for event in front.events()] == list(range(30))
+
+
+def test_the_program_in_the_readme_reports_its_call(front: Running) -> None:
+    [program] = [block.text for block in blocks_of(README) if block.file == "app.py"]
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{front.grpc}", "OTEL_SERVICE_NAME": "checkout"}
+    subprocess.run([sys.executable, "-c", program], env=os.environ | told, check=True, timeout=60)
+    [event] = front.events()
+    assert (event.application_id, event.data.model, event.data.latency_ms) == ("checkout", "gpt-4o", 900_000)
 
 
 class _Noting(SpanExporter):
