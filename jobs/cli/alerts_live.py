@@ -151,10 +151,16 @@ def acknowledge(
     alert_id: Id,
     comment: Annotated[str, typer.Option("--comment", "-c", help="What is being done.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who takes it on; by default the user's name.")] = "",
+    duration: Annotated[str, typer.Option("--duration", "-d", help="For how long at most, as 1h30m.")] = "",
     url: Url = "",
 ) -> None:
     """Take an alert, and those told of with it, on: nothing is repeated or escalated until it resolves."""
     body = {"by": by or getpass.getuser(), "comment": comment}
+    if duration:
+        try:
+            body["endsAt"] = from_at_ms(wall_clock() + duration_of(duration))
+        except ValueError as error:
+            raise SentinelError(f"--duration: {error}") from None
     found = _Client(url).ask("POST", f"/api/v1/alerts/{alert_id}/acknowledge", body=body)
     print(f"{alert_id} acknowledged by {found['by']}")
 

@@ -108,10 +108,13 @@ class Core:
         """Let alert definitions look at an anomaly or a summary."""
         self._take_defined(self.definitions.take(seen, now_ms), now_ms)
 
-    def acknowledge(self, identity: str, person: str, note: str, now_ms: int) -> None:
-        """Take an alert on, and those it is told of with. Raises KeyError if it is unknown, ValueError if it ended."""
+    def acknowledge(self, identity: str, person: str, note: str, now_ms: int, until_ms: int | None = None) -> None:
+        """Take an alert on, and those it is told of with, until they resolve or until a time.
+
+        Raises KeyError if it is unknown, ValueError if it ended.
+        """
         for group in self._firing_groups(identity, now_ms):
-            self._absorb(self.dispatcher.acknowledge(group.key, person, note, now_ms))
+            self._absorb(self.dispatcher.acknowledge(group.key, person, note, now_ms, until_ms))
             self._touched |= dict.fromkeys(group.members)
 
     def escalate(self, identity: str, person: str, now_ms: int) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from jobs.dispatch.api.answers import RefusedError, body_of, found, malformed, problem
 from jobs.dispatch.engine import Engine
 from jobs.dispatch.outbox.changes import NotificationState
-from schemas.time import from_at_ms
+from schemas.time import from_at_ms, to_at_ms
 
 _DECISIONS_MAX: Final = 1_000
 _NOTIFICATIONS_MAX: Final = 1_000
@@ -49,11 +49,12 @@ async def why(engine: Engine, request: Request) -> Response:
 
 
 async def acknowledge(engine: Engine, request: Request) -> Response:
-    """Take an alert on: `by` says who, `comment` what about it."""
+    """Take an alert on: `by` says who, `comment` what about it, `endsAt` until when at most."""
     identity = _fingerprint(request)
     by, comment = await _who(request)
+    until_ms = _end(await body_of(request, "acknowledgement"), engine.clock())
     try:
-        await engine.do(lambda now_ms: engine.core.acknowledge(identity, by, comment, now_ms))
+        await engine.do(lambda now_ms: engine.core.acknowledge(identity, by, comment, now_ms, until_ms))
     except KeyError:
         raise _unknown(identity) from None
     except ValueError as error:
@@ -108,6 +109,19 @@ async def _who(request: Request) -> tuple[str, str]:
     if not isinstance(by, str) or not by.strip() or not isinstance(comment, str):
         raise malformed(422, 602, "by in body is required: who does this, and comment may say what about it")
     return by.strip()[:256], comment[:2_000]
+
+
+def _end(body: dict[str, Any], now_ms: int) -> int | None:
+    text = body.get("endsAt")
+    if text is None:
+        return None
+    try:
+        at_ms = to_at_ms(text)
+    except (ValueError, TypeError):
+        raise malformed(422, 602, "endsAt in body must be a time such as 2026-01-01T12:00:00Z") from None
+    if at_ms <= now_ms:
+        raise malformed(422, 602, "endsAt in body must lie in the future")
+    return at_ms
 
 
 def _fingerprint(request: Request) -> str:

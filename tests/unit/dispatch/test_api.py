@@ -10,7 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.cli.alerts import alerts
+from jobs.dispatch.clock import wall_clock
 from jobs.errors import SentinelError
+from jobs.stack.waiting import wait_until
+from schemas.time import from_at_ms
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
 
@@ -195,6 +198,25 @@ def test_acknowledged_alert_says_by_whom(dispatch: DispatchRun) -> None:
     assert dispatch.post(f"{path}/escalate", {"by": "mira"}).status_code == 409
 
 
+@pytest.mark.parametrize("ends_at", ["tomorrow", 7, "2026-01-01T00:00:00Z"])
+def test_acknowledgement_that_ends_at_no_time_to_come_is_refused(dispatch: DispatchRun, ends_at: object) -> None:
+    dispatch.fire("Untaken")
+    (alert,) = dispatch.get("/api/v2/alerts", filter='alertname="Untaken"')
+    path = f"/api/v1/alerts/{alert['fingerprint']}"
+    assert dispatch.post(f"{path}/acknowledge", {"by": "mira", "endsAt": ends_at}).status_code == 422
+    assert dispatch.get(f"{path}/why")["state"] == "firing"
+
+
+def test_acknowledgement_ends_at_its_time(dispatch: DispatchRun) -> None:
+    dispatch.fire("TakenForAWhile")
+    (alert,) = dispatch.get("/api/v2/alerts", filter='alertname="TakenForAWhile"')
+    path = f"/api/v1/alerts/{alert['fingerprint']}"
+    ends_at = from_at_ms(wall_clock() + 2_000)
+    assert dispatch.post(f"{path}/acknowledge", {"by": "mira", "endsAt": ends_at}).status_code == 200
+    assert any(each["reason"] == "acknowledged" for each in dispatch.get(f"{path}/why")["decisions"])
+    wait_until(lambda: dispatch.get(f"{path}/why")["state"] == "firing", "the acknowledgement to end", deadline_s=60)
+
+
 def test_metrics_have_the_names_of_alertmanager(dispatch: DispatchRun) -> None:
     text = httpx.get(f"{dispatch.address}/metrics", trust_env=False).text
     for name in (
@@ -290,7 +312,7 @@ def test_commands_silence_show_explain_and_acknowledge(dispatch: DispatchRun, re
     assert "Commanded" in sentinel("alert", "query", "--silenced", "alertname=Commanded")
     sentinel("silence", "expire", identity)
     assert identity not in sentinel("silence", "query")
-    assert "acknowledged by mira" in sentinel("acknowledge", fingerprint, "--by", "mira")
+    assert "acknowledged by mira" in sentinel("acknowledge", fingerprint, "--by", "mira", "--duration", "1h")
     explained = sentinel("why", fingerprint)
     assert explained.startswith(f"{fingerprint} acknowledged by mira")
     assert "notified" in explained
