@@ -24,6 +24,8 @@ class Groups:
         self._tree = tree
         self._routes = tuple(walk(tree))
         self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
+        self._by_values: dict[tuple[int, tuple[str | None, ...]], Group] = {}
+        """Groups by route and the values of the labels that it groups by: alerts find theirs without naming it."""
         self._places: dict[str, tuple[Group, ...]] = {}
         self._agenda: list[tuple[int, str]] = []
         self._changed = changed
@@ -75,6 +77,7 @@ class Groups:
         group.settled = {}
         self.empty.pop(group.group_id, None)
         del self.by_id[group.group_id]
+        self._by_values.pop(self._values(group.route, group.labels), None)
         same_key = self.by_key[group.key]
         same_key.remove(group)
         if not same_key:
@@ -136,12 +139,20 @@ class Groups:
                 self.by_id[identifier].members.add(identity)
 
     def _group(self, route: Route, labels: dict[str, str]) -> Group:
+        known = None if route.group_by_all else self._by_values.get(self._values(route, labels))
+        if known is not None:
+            return known
         number = self._route_numbers[id(route)]
         group_labels = route.group_labels(labels)
         known = self.by_id.get(group_id(number, f"{route.key}:{labels_text(group_labels)}"))
         return known or Group(route, number, group_labels)
 
+    def _values(self, route: Route, labels: dict[str, str]) -> tuple[int, tuple[str | None, ...]]:
+        return self._route_numbers[id(route)], tuple(map(labels.get, route.group_by))
+
     def _add(self, group: Group) -> None:
         group.alive = True
         self.by_id[group.group_id] = group
+        if not group.route.group_by_all:
+            self._by_values[self._values(group.route, group.labels)] = group
         self.by_key.setdefault(group.key, []).append(group)
