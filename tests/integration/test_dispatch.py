@@ -65,8 +65,13 @@ def configure(stack: Stack, text: bytes | None) -> None:
     write_records(stack.bootstrap_servers, CONFIG.name, {CONFIGURATION_KEY.encode(): text})
 
 
-def told_of(label: str, value: str) -> Callable[[Receiver], bool]:
-    return lambda all_: any(alert["labels"].get(label) == value for told in all_.told for alert in told.body["alerts"])
+def told_of(label: str, value: str, status: str = "firing") -> Callable[[Receiver], bool]:
+    """Whether an alert was told of; others of its group may be incidents of other tests."""
+    return lambda all_: any(
+        alert["labels"].get(label) == value and alert["status"] == status
+        for told in all_.told
+        for alert in told.body["alerts"]
+    )
 
 
 def test_anomaly_and_incident_in_kafka_reach_the_receiver_and_changes_are_published(
@@ -94,9 +99,7 @@ def test_anomaly_and_incident_in_kafka_reach_the_receiver_and_changes_are_publis
         receiver.wait_for(told_of("metric", "latency_meanwhile"), "the anomaly from while it was dead")
         closed = incident(incident_id="outage-1", status="closed", closed_at=from_at_ms(time.time_ns() // 1_000_000))
         produce(stack, INCIDENTS.name, closed, key=b"outage-1")
-        receiver.wait_for(
-            lambda all_: any(told.body["status"] == "resolved" for told in all_.told), "the end of the incident"
-        )
+        receiver.wait_for(told_of("incident_id", "outage-1", status="resolved"), "the end of the incident")
         assert dispatch.stop() == 0
     finally:
         dispatch.kill()
