@@ -1,6 +1,7 @@
 """Program: everything one process of ingestion does, from start to drain."""
 
 import asyncio
+import gc
 import logging
 import signal
 from pathlib import Path
@@ -70,6 +71,9 @@ class Program:
         await front.start()
         listeners = self._listeners(front, loop)
         look_out = asyncio.create_task(self._look_out(front))
+        # What is loaded by now stays: the garbage collector need not look through it while requests wait.
+        gc.collect()
+        gc.freeze()
         await stopping.wait()
 
         _log.info("draining: %d events in the buffer", buffer.buffered)
