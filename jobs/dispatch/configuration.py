@@ -15,7 +15,7 @@ from jobs.dispatch.yaml_node import Node, NodeError, document
 from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
 from udfs.alerting.interval import TimeInterval
-from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, path_text, receivers_of, warnings_of
+from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, path_text, receivers_of
 from udfs.alerting.receivers.receiver import Receiver
 from udfs.alerting.settings import RESOLVE_TIMEOUT_MS, Channel, DispatchSettings
 
@@ -106,7 +106,7 @@ def configuration_of(root: Node | None, folder: Path) -> Configuration:
         ),
         receivers=receivers,
         templates=templates,
-        warnings=(*warnings_of(tuple(receivers.values())), *unused),
+        warnings=tuple(unused),
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from schemas.yaml_document import read_yaml
-from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, receivers_of, warnings_of
+from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, receivers_of
 from udfs.alerting.receivers.duration import DurationMs, duration_of
 from udfs.alerting.receivers.email import EmailConfig
 from udfs.alerting.receivers.receiver import KINDS, Receiver
@@ -171,12 +171,6 @@ receivers: [{name: a, webhook_configs: [{url_file: /run/url, signing_secrets: [{
 """)
     assert (config.target.origin, config.target.place) == ("file", "/run/url")
     assert [(each.origin, each.place) for each in config.signing_secrets] == [("env", "WORD"), ("file", "/run/key")]
-
-
-def test_kind_that_is_not_sent_is_warned_of() -> None:
-    receivers = read("receivers: [{name: a, sns_configs: [{topic_arn: 'arn:aws:sns:x'}], log_configs: [{}]}]")
-    (warning,) = warnings_of(receivers)
-    assert "receiver a: sns[0] is accepted but not sent" in warning
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,19 +17,24 @@ from jobs.dispatch.channels.smtp_sending import mailed
 from udfs.alerting.breaker import Breaker, begun, ended
 from udfs.alerting.memory import NOTHING, Earlier
 from udfs.alerting.messages.context import MessageContext, MessageError
+from udfs.alerting.messages.conversation import Token
 from udfs.alerting.messages.mail import mail_of
-from udfs.alerting.messages.requests import requests_of
+from udfs.alerting.messages.requests import conversation_of
 from udfs.alerting.messages.slack import reference_of
 from udfs.alerting.notification import Notification
 from udfs.alerting.outcome import FailureReason, Outcome, Refused, Retry, Sent
 from udfs.alerting.receivers.email import EmailConfig
 from udfs.alerting.receivers.http import HttpConfig
 from udfs.alerting.receivers.local import CommandConfig, LogConfig
-from udfs.alerting.receivers.receiver import Channel, Receiver
+from udfs.alerting.receivers.receiver import Channel, ChannelConfig, Receiver
 from udfs.alerting.receivers.slack import SlackConfig
+from udfs.alerting.receivers.sns import SnsConfig
 from udfs.alerting.token_bucket import PACE_BY_KIND, TokenBucket, taken
 from udfs.templates.problem import TemplateError
 from udfs.templates.template_set import TemplateSet
+
+if TYPE_CHECKING:
+    from jobs.dispatch.channels.aws_signing import AwsSigner
 
 _UNKNOWN: Final = Refused(reason=FailureReason.CLIENT_ERROR, detail="the configuration has no such channel any more")
 _GONE: Final = Refused(
@@ -97,6 +102,8 @@ class _Way:
         self.client: HttpClient | None = None
         if not isinstance(channel.config, EmailConfig | LogConfig | CommandConfig):
             self.client = HttpClient(channel.config.http_config or HttpConfig(), folder, allowed)
+        self._signer = _signer_of(channel.config, folder)
+        self._token = Token()
         self._folder = folder
         self.state = _State()
 
@@ -109,9 +116,6 @@ class _Way:
     ) -> Outcome:
         if self.state.is_off:
             return _GONE
-        if not self.channel.is_sent:
-            detail = f"{self.channel.kind} is not supported; send to it through a webhook"
-            return Refused(reason=FailureReason.CLIENT_ERROR, detail=detail)
         if self.state.breaker.is_open(now_ms):
             pause_ms = max(1_000, self.state.breaker.open_until_ms - now_ms)
             detail = "not tried: this channel failed several times in a row and is left alone for a while"
@@ -176,19 +180,45 @@ class _Way:
             return replace(outcome, reached=reached) if isinstance(outcome, Retry) else outcome
         if self.client is None:
             return _UNKNOWN
-        outcome = Sent()
-        for request in requests_of(config, context):
-            outcome, answer = await exchanged(self.client, request, revealing, timeout_s, context.now_ms, config)
-            if isinstance(config, SlackConfig) and context.previous and _is_lost(outcome):
+        outcome, answer = await self._talked(self.client, context, revealing, timeout_s)
+        if isinstance(config, SlackConfig):
+            if context.previous and _is_lost(outcome):
                 # The message to change is no more: say it anew.
                 context.previous = ""
-                (anew,) = requests_of(config, context)
-                outcome, answer = await exchanged(self.client, anew, revealing, timeout_s, context.now_ms, config)
-            if not isinstance(outcome, Sent):
-                return outcome
-            if isinstance(config, SlackConfig) and answer is not None:
-                outcome = replace(outcome, reference=reference_of(config, context, answer.body))
+                outcome, answer = await self._talked(self.client, context, revealing, timeout_s)
+            if isinstance(outcome, Sent):
+                outcome = replace(outcome, reference=reference_of(config, context, answer))
         return outcome
+
+    async def _talked(
+        self, client: HttpClient, context: MessageContext, revealing: Revealing, timeout_s: float
+    ) -> tuple[Outcome, bytes]:
+        """Return what came of the requests that tell a notification, and the last answer of 2xx."""
+        config = self.channel.config
+        outcome: Outcome = Sent()
+        body = b""
+        conversation = conversation_of(config, context, self._token)
+        try:
+            request = next(conversation)
+            while True:
+                if self._signer is not None:
+                    request = await self._signer.signed(request)
+                outcome, answer = await exchanged(client, request, revealing, timeout_s, context.now_ms, config)
+                if answer is None or not isinstance(outcome, Sent):
+                    return outcome, body
+                body = answer.body
+                request = conversation.send(body)
+        except StopIteration as end:
+            return end.value or outcome, body
+
+
+def _signer_of(config: ChannelConfig, folder: Path) -> "AwsSigner | None":
+    if not isinstance(config, SnsConfig):
+        return None
+    # Amazon's library takes a quarter of a second to import, and most have no such channel.
+    from jobs.dispatch.channels.aws_signing import AwsSigner  # noqa: PLC0415
+
+    return AwsSigner(config, folder)
 
 
 def _is_lost(outcome: Outcome) -> bool:

@@ -89,17 +89,6 @@ def defaults_of(section: object, path: Path = ("global",)) -> ReceiverDefaults:
     return _decoded(section or {}, ReceiverDefaults, path)
 
 
-def warnings_of(receivers: Sequence[Receiver]) -> tuple[str, ...]:
-    """Return a sentence for every channel that is configured but will not be sent."""
-    return tuple(
-        f"receiver {receiver.name}: {channel.key} is accepted but not sent, because {channel.kind} is not supported; "
-        "send to it through a webhook"
-        for receiver in receivers
-        for channel in receiver.channels
-        if not channel.is_sent
-    )
-
-
 @lru_cache
 def _type_info(kind: Any) -> inspect.Type:
     return inspect.type_info(kind)

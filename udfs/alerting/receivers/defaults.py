@@ -8,13 +8,14 @@ from msgspec.structs import fields, replace
 from udfs.alerting.receivers.chat import MattermostConfig, RocketchatConfig, TelegramConfig, WebexConfig
 from udfs.alerting.receivers.email import EmailConfig, host_port
 from udfs.alerting.receivers.http import HttpConfig, TlsConfig
+from udfs.alerting.receivers.jira import JiraConfig
 from udfs.alerting.receivers.oncall import OpsgenieConfig, VictoropsConfig
 from udfs.alerting.receivers.pagerduty import PagerdutyConfig
 from udfs.alerting.receivers.secret import Secret, at_most_one
 from udfs.alerting.receivers.slack import POST_MESSAGE_URL, SlackConfig
 from udfs.alerting.receivers.teams import Msteamsv2Config
 from udfs.alerting.receivers.text import check_url
-from udfs.alerting.receivers.unsent import JiraConfig, WechatConfig
+from udfs.alerting.receivers.wechat import WechatConfig
 
 Config = TypeVar("Config", bound=Struct)
 

@@ -12,13 +12,15 @@ from udfs.alerting.receivers.chat import (
     WebexConfig,
 )
 from udfs.alerting.receivers.email import EmailConfig
+from udfs.alerting.receivers.jira import JiraConfig
 from udfs.alerting.receivers.local import CommandConfig, LogConfig
 from udfs.alerting.receivers.oncall import IncidentioConfig, OpsgenieConfig, PushoverConfig, VictoropsConfig
 from udfs.alerting.receivers.pagerduty import PagerdutyConfig
 from udfs.alerting.receivers.slack import SlackConfig
+from udfs.alerting.receivers.sns import SnsConfig
 from udfs.alerting.receivers.teams import MsteamsConfig, Msteamsv2Config
-from udfs.alerting.receivers.unsent import JiraConfig, SnsConfig, WechatConfig
 from udfs.alerting.receivers.webhook import WebhookConfig
+from udfs.alerting.receivers.wechat import WechatConfig
 
 ChannelConfig = (
     EmailConfig
@@ -46,8 +48,6 @@ KINDS: Final[dict[str, type[ChannelConfig]]] = {
     kind.__name__.removesuffix("Config").lower(): kind for kind in get_args(ChannelConfig)
 }
 """Every kind of channel by its name: the section of a kind is `<kind>_configs`."""
-UNSENT: Final = (SnsConfig, WechatConfig, JiraConfig)
-"""Kinds that are read and checked, but not sent."""
 
 
 class Channel(Struct, frozen=True, kw_only=True):
@@ -62,11 +62,6 @@ class Channel(Struct, frozen=True, kw_only=True):
     def send_resolved(self) -> bool:
         """Whether the end of alerts is told as well."""
         return self.config.send_resolved
-
-    @property
-    def is_sent(self) -> bool:
-        """Whether this kind is sent at all."""
-        return not isinstance(self.config, UNSENT)
 
 
 class Receiver(Struct, frozen=True, kw_only=True):
