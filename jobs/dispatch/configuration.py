@@ -16,6 +16,7 @@ from jobs.errors import SentinelError
 from schemas.alert import AlertDefinition
 from udfs.alerting.interval import TimeInterval
 from udfs.alerting.receivers.decoding import ReceiverError, defaults_of, path_text, receivers_of
+from udfs.alerting.receivers.defaults import ReceiverDefaults
 from udfs.alerting.receivers.receiver import Receiver
 from udfs.alerting.settings import RESOLVE_TIMEOUT_MS, Channel, DispatchSettings
 
@@ -38,6 +39,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
     settings: DispatchSettings
     receivers: dict[str, Receiver]
+    defaults: ReceiverDefaults = ReceiverDefaults()
+    """What `global` says of receivers."""
     templates: tuple[str, ...] = ()
     """Patterns of files with templates, absolute."""
     warnings: tuple[str, ...] = ()
@@ -81,7 +84,8 @@ def configuration_of(root: Node | None, folder: Path) -> Configuration:
     if root is None:
         raise NodeError((), 1, "there is nothing in it; at least a route and its receiver are wanted")
     fields = root.fields(_KEYS)
-    receivers = _receivers(root, fields)
+    defaults = _defaults(root, fields)
+    receivers = _receivers(root, fields, defaults)
     intervals: dict[str, tuple[TimeInterval, ...]] = {}
     for name in ("mute_time_intervals", "time_intervals"):
         if name in fields:
@@ -92,29 +96,37 @@ def configuration_of(root: Node | None, folder: Path) -> Configuration:
     rules = tuple(inhibit_rule(each) for each in _items(fields, "inhibit_rules"))
     templates = tuple(str(folder.absolute() / each.text()) for each in _items(fields, "templates") if each.text())
     unused = tuple(f"{name} is accepted but has no effect" for name in _UNUSED if name in fields)
-    channels = {
-        name: tuple(Channel(each.key, each.send_resolved) for each in receiver.channels)
-        for name, receiver in receivers.items()
-    }
     return Configuration(
         settings=DispatchSettings(
             route=route,
-            receivers=channels,
+            receivers={name: channels_of(receiver) for name, receiver in receivers.items()},
             inhibit_rules=rules,
             intervals=intervals,
             resolve_timeout_ms=_resolve_timeout_ms(fields.get("global")),
         ),
         receivers=receivers,
+        defaults=defaults,
         templates=templates,
         warnings=tuple(unused),
     )
 
 
-def _receivers(root: Node, fields: dict[str, Node]) -> dict[str, Receiver]:
-    sections = fields["receivers"].plain() if "receivers" in fields else None
-    defaults = fields["global"].plain() if "global" in fields else None
+def channels_of(receiver: Receiver) -> tuple[Channel, ...]:
+    """Return what deciding knows of the ways to a receiver."""
+    return tuple(Channel(each.key, each.send_resolved) for each in receiver.channels)
+
+
+def _defaults(root: Node, fields: dict[str, Node]) -> ReceiverDefaults:
     try:
-        receivers = receivers_of(sections, defaults_of(defaults))
+        return defaults_of(fields["global"].plain() if "global" in fields else None)
+    except ReceiverError as error:
+        raise NodeError(error.path, root.at(error.path).line, error.reason) from None
+
+
+def _receivers(root: Node, fields: dict[str, Node], defaults: ReceiverDefaults) -> dict[str, Receiver]:
+    sections = fields["receivers"].plain() if "receivers" in fields else None
+    try:
+        receivers = receivers_of(sections, defaults)
     except ReceiverError as error:
         raise NodeError(error.path, root.at(error.path).line, error.reason) from None
     return {receiver.name: receiver for receiver in receivers}

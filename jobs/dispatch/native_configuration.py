@@ -9,15 +9,14 @@ import msgspec
 from msgspec.structs import replace
 
 from jobs.dispatch import configuration as alertmanager
-from jobs.dispatch.configuration import Configuration, ConfigurationError
-from jobs.dispatch.definition_section import definitions_of, routes_of
+from jobs.dispatch.configuration import Configuration, ConfigurationError, channels_of
+from jobs.dispatch.definition_section import Defined, definitions_of, routes_of
 from jobs.dispatch.escalation_section import escalation_of, joined, maintenance_of, throttles_of
 from jobs.dispatch.native_sections import NativeSection, TreeSection
 from jobs.dispatch.tenant_tree import of_no_tenant, of_tenant, with_trees
 from jobs.dispatch.text_file import read_text
 from jobs.dispatch.yaml_node import Node, NodeError, document, path_of
 from jobs.dispatch.yaml_node import Path as NodePath
-from schemas.alert import AlertDefinition
 from udfs.alerting.calendar_silences import Maintenance
 from udfs.alerting.escalations import EscalationSettings
 from udfs.alerting.storm import StormLimit, StormLimits
@@ -56,24 +55,31 @@ def _whole(root: Node, folder: Path) -> Configuration:
     whole = with_trees(routes[""], {tenant_id: each for tenant_id, each in routes.items() if tenant_id})
     escalation = EscalationSettings()
     calendar: list[Maintenance] = []
-    definitions: list[AlertDefinition] = []
+    defined: list[Defined] = []
     throttles = Throttles()
     for tenant_id, (node, tree) in trees.items():
         about = of_tenant(tenant_id) if tenant_id else of_no_tenant(section.tenants)
         escalation = joined(escalation, escalation_of(node, tree, about, tenant_id, routes[tenant_id].receivers))
         calendar += maintenance_of(node, tree, tenant_id)
         throttles = throttles_of(node, tree, tenant_id, routes[tenant_id].receivers, throttles)
-        definitions += definitions_of(node, tree, tenant_id, routes[tenant_id].receivers)
+        defined += definitions_of(node, tree, tenant_id, routes[tenant_id])
+    own = {receiver.name: receiver for each in defined for receiver in each.receivers}
     settings = replace(
         whole.settings,
         escalation=escalation,
         maintenance=tuple(calendar),
         throttles=throttles,
         storms=_storms(root, section),
+        receivers=whole.settings.receivers | {name: channels_of(each) for name, each in own.items()},
     )
     route = settings.route
-    route = replace(route, routes=(*routes_of(tuple(definitions), route), *route.routes))
-    return replace(whole, settings=replace(settings, route=route), definitions=tuple(definitions))
+    route = replace(route, routes=(*routes_of(defined, route), *route.routes))
+    return replace(
+        whole,
+        settings=replace(settings, route=route),
+        definitions=tuple(each.definition for each in defined),
+        receivers=whole.receivers | own,
+    )
 
 
 def _storms(root: Node, section: NativeSection) -> StormLimits:

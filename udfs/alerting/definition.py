@@ -86,12 +86,7 @@ def _check_actions(definition: AlertDefinition, receivers: Collection[str]) -> N
                 check_shield(definition, action)
             except ValueError as error:
                 raise ValueError(f"{place}.{error}") from None
-        elif action.type != "notification":
-            raise ValueError(
-                f"{place}.type: dispatch carries out notification and shield; for {action.type} name a receiver with a "
-                "webhook or an incident system in a notification"
-            )
-        elif number != notifications[0]:
+        elif action.type == "notification" and number != notifications[0]:
             raise ValueError(f"{place}.type: one notification is enough; name all receivers in it")
     if notifications:
         _check_notification(definition, f"actions[{notifications[0]}].config", receivers)

@@ -145,3 +145,53 @@ def test_action_of_a_tenants_definition_is_against_its_own_traffic_and_an_operat
     assert throttled in TEXT
     with pytest.raises(SentinelError, match=r": definitions\[0\]\.actions\[0\]\.type: shield acts on the traffic"):
         parse(TEXT.replace(throttled, of_operators), "native.yml", FILE.parent)
+
+
+HOOK = "- {type: webhook, config: {url: 'https://hooks.example.org/', timeout: 5s}}"
+PAGE = "- {type: incident, config: {service: pagerduty, routing_key: k}}"
+
+
+def with_actions(*actions: str) -> str:
+    """Return the configuration with actions before the notification of the tenant's definition."""
+    notified = "actions:\n          - type: notification\n            config: {receivers: [mail]}"
+    assert notified in TEXT
+    more = "".join(f"\n          {each}" for each in actions)
+    return TEXT.replace(notified, f"actions:{more}{notified.removeprefix('actions:')}")
+
+
+def test_webhook_and_incident_are_receivers_of_the_definition_besides_the_others() -> None:
+    found = parse(with_actions(HOOK, PAGE), "native.yml", FILE.parent)
+    (_, theirs) = found.definitions
+    hook, page = (f"{theirs.alert_id}.webhook[0]", f"{theirs.alert_id}.incident[1]")
+    told = [
+        route.receiver
+        for route in matching_routes(found.settings.route, {"tenant_id": "acme", "alert_id": theirs.alert_id})
+    ]
+    assert told == [hook, page, "acme/mail"]
+    assert [each.kind for each in found.receivers[page].channels] == ["pagerduty"]
+    assert [each.name for each in found.settings.receivers[hook]] == ["webhook[0]"]
+
+
+def test_without_a_notification_the_routes_hear_of_it_too() -> None:
+    text = with_actions(HOOK).replace(
+        "- type: notification\n            config: {receivers: [mail]}", "- type: notification"
+    )
+    found = parse(text, "native.yml", FILE.parent)
+    (_, theirs) = found.definitions
+    labels = {"tenant_id": "acme", "alert_id": theirs.alert_id, "severity": "critical"}
+    told = [route.receiver for route in matching_routes(found.settings.route, labels)]
+    assert told == [f"{theirs.alert_id}.webhook[0]", "acme/mail"]
+
+
+@pytest.mark.parametrize(
+    ("action", "problem"),
+    [
+        ("- {type: webhook, config: {ur: x}}", "actions[0].config.ur: no key has this name here"),
+        ("- {type: webhook}", "actions[0].config: one of url and url_file must be configured"),
+        ("- {type: incident, config: {service: mail}}", "actions[0].config.service: an incident is opened in one of"),
+        ("- {type: incident, config: {service: jira}}", "actions[0].config.project: required, but missing"),
+    ],
+)
+def test_a_mistake_in_an_action_is_named_with_its_path(action: str, problem: str) -> None:
+    with pytest.raises(SentinelError, match=re.escape(f"tenants.acme.definitions[0].{problem}")):
+        parse(with_actions(action), "native.yml", FILE.parent)

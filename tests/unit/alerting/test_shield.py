@@ -133,12 +133,6 @@ def test_action_without_a_tenant_is_refused(grouping: tuple[str, ...]) -> None:
         check_definition(definition(throttling=None, tenant_id="acme"), ())
 
 
-@pytest.mark.parametrize("kind", ["webhook", "incident"])
-def test_action_that_a_receiver_does_is_refused_with_advice(kind: Any) -> None:
-    with pytest.raises(ValueError, match=rf"actions\[1\]\.type: dispatch carries out .*; for {kind} name a receiver"):
-        check_definition(definition(BLOCK, AlertAction(type=kind)), ())
-
-
 def test_second_notification_is_refused() -> None:
     twice = AlertAction(type="notification"), AlertAction(type="notification")
     with pytest.raises(ValueError, match=r"actions\[1\]\.type: one notification is enough"):
