@@ -11,7 +11,7 @@ from jobs.cli.alerts_live import acknowledge, alert, silence, why
 from jobs.cli.alerts_on_call import on_call
 from jobs.cli.alerts_receiver import send_example
 from jobs.cli.alerts_simulate import simulate
-from jobs.dispatch.channels.template_files import template_set
+from jobs.dispatch.channels.template_files import template_mistakes, template_set
 from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.native_configuration import load
 from jobs.errors import SentinelError
@@ -44,9 +44,11 @@ def check_config(files: Annotated[list[Path], typer.Argument(help="Files as aler
     for file in files:
         try:
             configuration = load(file)
-            template_set(configuration)
+            mistakes = template_mistakes(configuration, template_set(configuration))
         except SentinelError as error:
-            print(f"Checking '{file}'  FAILED: {error}")
+            mistakes = (str(error),)
+        if mistakes:
+            print(f"Checking '{file}'  FAILED: {'; '.join(mistakes)}")
             wrong += 1
         else:
             print(f"Checking '{file}'  SUCCESS\n{_contents(configuration)}")

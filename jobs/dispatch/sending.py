@@ -1,12 +1,13 @@
 """Sending: from the channels of a configuration to one try of one notification, and when the next one is due."""
 
+import logging
 import random
 import time
 from typing import Final
 
 from jobs.dispatch.channels.channels import Channels
 from jobs.dispatch.channels.guard import networks_of
-from jobs.dispatch.channels.template_files import template_set
+from jobs.dispatch.channels.template_files import template_mistakes, template_set
 from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.deliveries import Answer
 from jobs.dispatch.options import Options
@@ -15,6 +16,7 @@ from udfs.alerting.notification import Notification
 from udfs.alerting.outcome import Retry, Sent
 from udfs.alerting.retrying import TryAgain, after_failure
 
+LOG = logging.getLogger("dispatch.sending")
 _TRY_S: Final = 20.0
 """Longest time for one try; Standard Webhooks recommends 15 to 30 s."""
 
@@ -23,10 +25,16 @@ class Sending:
     """The channels of one configuration."""
 
     def __init__(self, configuration: Configuration, options: Options, former: "Sending | None" = None) -> None:
-        """Open the channels, going on where the `former` ones are; raises SentinelError for a wrong template file."""
+        """Open the channels, going on where the `former` ones are; raises SentinelError for a wrong template file.
+
+        A text of a channel that cannot be told is warned of now, not when the first alert comes.
+        """
+        templates = template_set(configuration)
+        for mistake in template_mistakes(configuration, templates):
+            LOG.warning("%s: nothing can be told this way", mistake)
         self.channels: Channels = Channels(
             configuration.receivers.values(),
-            template_set(configuration),
+            templates,
             options.configuration.parent,
             networks_of(options.allowed_networks),
             former=None if former is None else former.channels,

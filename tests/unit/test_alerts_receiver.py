@@ -58,6 +58,29 @@ def test_mistake_is_one_sentence(arguments: list[str], problem: str, tmp_path: P
     assert str(done.exception).endswith(problem)
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "slack_configs: [{api_url: 'https://x.example.org/', title: '{{ .Status '}]",
+            "slack[0].title: template, line 1",
+        ),
+        ("pagerduty_configs: [{routing_key: k, details: {a: '{{ nothing 1 }}'}}]", 'function "nothing" not defined'),
+        ("email_configs: [{to: a@b, headers: {Subject: '{{ template \"x\" . }}'}}]", 'template "x" not defined'),
+    ],
+)
+def test_text_of_a_channel_that_cannot_be_told_is_found_by_check_config(
+    text: str, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "alertmanager.yml"
+    mail = "global: {smtp_from: a@b, smtp_smarthost: 'b:25'}"
+    file.write_text(f"{mail}\nroute: {{receiver: ops}}\nreceivers:\n- name: ops\n  {text}\n")
+    run = CliRunner().invoke(alerts, ["check-config", str(file)])
+    assert run.exit_code != 0
+    assert problem in run.output
+    assert "receiver ops" in run.output
+
+
 def test_template_file_that_is_wrong_is_found_by_check_config(tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
     file.write_text(CONFIGURATION.format(url="http://127.0.0.1:9") + "templates: ['*.tmpl']\n")

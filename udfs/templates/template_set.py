@@ -1,13 +1,15 @@
 """Template set: the default templates and the user's, parsed once, rendered for every notification."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 from udfs.templates.execution import Execution
 from udfs.templates.functions import NAMES
+from udfs.templates.nodes import Call, If, Range, With
 from udfs.templates.parser import Body, is_empty, parsed
+from udfs.templates.problem import TemplateError
 
 DEFAULT_FILES = ("default.tmpl", "mail.tmpl")
 
@@ -24,9 +26,18 @@ class TemplateSet:
                     self._bodies[each] = body
         self._parsed = lru_cache(maxsize=1_024)(self._parse)
 
-    def check(self, text: str, name: str = "") -> None:
-        """Raise TemplateError unless a text of the configuration can be parsed."""
-        parsed(name, text, NAMES)
+    def check(self, text: str) -> None:
+        """Raise TemplateError unless a text of the configuration can be parsed and all that it calls is defined."""
+        bodies = self._parse(text)
+        seen, left = {""}, [""]
+        while left:
+            name = left.pop()
+            for call in _calls(bodies.get(name, ())):
+                if call.name not in bodies:
+                    raise TemplateError(name, call.line, f'template "{call.name}" not defined')
+                if call.name not in seen:
+                    seen.add(call.name)
+                    left.append(call.name)
 
     def text(self, text: str, data: Any, now_ms: int) -> str:
         """Return what a text of the configuration says of a notification; raises TemplateError."""
@@ -44,6 +55,14 @@ class TemplateSet:
     def _parse(self, text: str) -> dict[str, Body]:
         own = parsed("", text, NAMES)
         return {**self._bodies, **{name: body for name, body in own.items() if not name or not is_empty(body)}}
+
+
+def _calls(body: Body) -> Iterator[Call]:
+    for node in body:
+        if isinstance(node, Call):
+            yield node
+        elif isinstance(node, If | With | Range):
+            yield from _calls((*node.body, *node.otherwise))
 
 
 @lru_cache(maxsize=1)
