@@ -43,17 +43,22 @@ def check_config(files: Annotated[list[Path], typer.Argument(help="Files as aler
     wrong = 0
     for file in files:
         try:
-            configuration = load(file)
-            mistakes = template_mistakes(configuration, template_set(configuration))
+            configuration = _checked(file)
         except SentinelError as error:
-            mistakes = (str(error),)
-        if mistakes:
-            print(f"Checking '{file}'  FAILED: {'; '.join(mistakes)}")
+            print(f"Checking '{file}'  FAILED: {error}")
             wrong += 1
         else:
             print(f"Checking '{file}'  SUCCESS\n{_contents(configuration)}")
     if wrong:
         raise SentinelError(f"{wrong} of {len(files)} configurations cannot be used.")
+
+
+def _checked(file: Path) -> Configuration:
+    configuration = load(file)
+    mistakes = template_mistakes(configuration, template_set(configuration))
+    if mistakes:
+        raise SentinelError(f"{'; '.join(mistakes)}.")
+    return configuration
 
 
 @routes.command("show")
