@@ -22,7 +22,7 @@ class PostgresServer:
         self._data = folder / "data"
         self._programs = programs
         self._user = user
-        self._port = free_port(5432 + 20_000)
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.address = f"postgresql://sentinel@{LOOPBACK}:{self._port}/postgres"
         self._run("initdb", "--pgdata", str(self._data), "--username=sentinel", "--auth=trust", "--no-sync")

@@ -39,9 +39,12 @@ def is_listening(port: int) -> bool:
         return False
 
 
-def free_port(preferred: int, taken: frozenset[int] = frozenset()) -> int:
-    """Return the preferred port if it is free and not in `taken`, else another one that is."""
-    if preferred not in taken and is_free(preferred):
+def free_port(preferred: int | None = None, taken: frozenset[int] = frozenset()) -> int:
+    """Return the preferred port if it is free and not in `taken`, else any other one that is.
+
+    Without a preference, programs that look at the same time are unlikely to find the same one.
+    """
+    if preferred is not None and preferred not in taken and is_free(preferred):
         return preferred
     for _ in range(_ATTEMPTS):
         port = _RANDOM.randint(_FIRST, _LAST)

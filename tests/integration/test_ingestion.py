@@ -80,7 +80,7 @@ def test_an_absurd_call_of_an_opentelemetry_program_becomes_an_anomaly(tmp_path:
 
 
 def test_foreign_topics_are_normalised_and_what_is_rejected_becomes_a_dead_letter(stack: Stack, tmp_path: Path) -> None:
-    port = free_port(24_318)
+    port = free_port()
     config = tmp_path / "ingestion.yaml"
     config.write_text(
         f"""

@@ -64,7 +64,7 @@ def total(client: httpx.Client) -> dict[str, Any]:
 
 
 def test_events_reach_the_gateway_when_it_comes(tmp_path: Path) -> None:
-    port = free_port(1)
+    port = free_port()
     (tmp_path / "sidecar").mkdir()
     with sidecar(tmp_path / "sidecar", f"http://127.0.0.1:{port}") as client:
         events = [EVENT | {"event_id": f"e-{number}"} for number in range(1_000)]

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -300,6 +301,17 @@ def test_second_instance_on_sqlite_is_refused_with_the_holder(tmp_path: Path) ->
         open_store(str(tmp_path))
     store.close()
     leading(str(tmp_path)).close()
+
+
+def test_instance_that_starts_waits_for_no_write_of_the_leader(postgresql: PostgresServer) -> None:
+    place = postgresql.schema(f"outbox_{os.getpid()}_{next(_NUMBERS)}")
+    open_store(place).close()
+    with psycopg.connect(place) as writing:
+        # As a write of the leader that has not committed yet.
+        for table in ("records", "notifications", "decisions", "outgoing"):
+            writing.execute(f"LOCK TABLE dispatch_{table} IN ROW EXCLUSIVE MODE")
+        # It would wait for the write, and give up after half a minute.
+        open_store(place).close()
 
 
 def test_second_instance_on_postgresql_follows_until_the_first_is_gone(postgresql: PostgresServer) -> None:

@@ -35,6 +35,8 @@ class Notification(Struct, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...]
     resolved: tuple[bool, ...]
     """Beside each alert whether it had ended when this was decided."""
+    fingerprints: tuple[str, ...] = ()
+    """Beside each alert its fingerprint; none in a notification that an older version has kept."""
     reason: NotificationReason
     created_at_ms: int
     truncated_alerts: int = 0

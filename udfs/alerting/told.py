@@ -57,6 +57,7 @@ class Told:
             common_annotations=content.annotations,
             alerts=content.alerts,
             resolved=content.resolved,
+            fingerprints=content.fingerprints,
             reason=NotificationReason(reason),
             created_at_ms=self.now_ms,
             external_url=self._external_url,
@@ -65,21 +66,20 @@ class Told:
         )
 
     def _content(self, send_resolved: bool) -> "_Content":  # noqa: FBT001 - the channel's own word
-        alerts = []
-        for identity in self._shown:
-            alert = self._alerts[identity]
-            if identity in self.firing:
-                # An end in the future is no end yet.
-                alerts.append(replace(alert, ends_at_ms=None, times_out=False))
-            elif send_resolved:
-                alerts.append(alert)
-        ordered = tuple(in_order(alerts))
-        resolved = tuple(alert.ends_at_ms is not None for alert in ordered)
-        return _Content(ordered, resolved, *common_to(ordered))
+        wanted = [each for each in self._shown if send_resolved or each in self.firing]
+        identities = in_order(wanted, self._alerts)
+        resolved = tuple(each not in self.firing for each in identities)
+        alerts = tuple(
+            # An end in the future is no end yet.
+            self._alerts[each] if is_over else replace(self._alerts[each], ends_at_ms=None, times_out=False)
+            for each, is_over in zip(identities, resolved, strict=True)
+        )
+        return _Content(alerts, resolved, tuple(identities), *common_to(alerts))
 
 
 class _Content(Struct, frozen=True):
     alerts: tuple[Alert, ...]
     resolved: tuple[bool, ...]
+    fingerprints: tuple[str, ...]
     labels: dict[str, str]
     annotations: dict[str, str]

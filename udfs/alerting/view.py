@@ -53,7 +53,7 @@ def views_of(state: DispatchState, group: Group, now_ms: int, decisions: list[De
     resolved = state.resolved(group.members, now_ms)
     shown = shown_members(state, group, now_ms, decisions)
     firing = frozenset(shown) - resolved
-    alerts = in_order([state.alerts[each] for each in group.members if each not in resolved])
+    alerts = [state.alerts[each] for each in in_order(group.members - resolved, state.alerts)]
     held = next((f"{why} by {by}" if by else why for name, (why, by) in group.said.items() if " " not in name), "")
     view = GroupView(
         group_key=group.key,

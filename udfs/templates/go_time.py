@@ -5,6 +5,7 @@ A layout is Go's reference time written as wanted: `2006-01-02 15:04:05 MST`. So
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -72,10 +73,11 @@ class GoNamed(int):
 class GoTime:
     """An instant with a zone; microseconds are the finest."""
 
-    __slots__ = ("at",)
+    __slots__ = ("_json", "at")
 
     def __init__(self, at: datetime) -> None:
         self.at = at
+        self._json = ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GoTime) and self.at == other.at
@@ -89,11 +91,9 @@ class GoTime:
 
     def json_text(self) -> str:
         """Return the time as Go writes it into JSON (RFC 3339, no trailing zeros)."""
-        if self.at.tzinfo is UTC:
-            # Of every alert, and so worth a short way.
-            text = self.at.replace(tzinfo=None).isoformat()
-            return f"{text.rstrip('0') if self.at.microsecond else text}Z"
-        return self.formatted("2006-01-02T15:04:05.999999999Z07:00")
+        if not self._json:
+            self._json = self.formatted("2006-01-02T15:04:05.999999999Z07:00")
+        return self._json
 
     def formatted(self, layout: str) -> str:
         """Return the time in a layout."""
@@ -182,6 +182,7 @@ class GoTime:
         return ("-" if seconds < 0 else "+") + (":" if ":" in chunk else "").join(parts[:count])
 
 
+@lru_cache(maxsize=4_096)
 def time_of(at_ms: int | None) -> GoTime:
     """Return the time of milliseconds since the epoch; None is Go's zero time, in year 1."""
     if at_ms is None:

@@ -128,7 +128,7 @@ METHODS: Final[dict[type, Mapping[str, Callable[..., Any]]]] = {
 
 def data_of(notification: Notification) -> Data:
     """Return what the templates of a channel see of a notification."""
-    identities = fingerprints([alert.labels for alert in notification.alerts])
+    identities = notification.fingerprints or fingerprints([alert.labels for alert in notification.alerts])
     return Data(
         Receiver=_META.sub(r"\\\1", notification.receiver),
         Status="firing" if notification.firing else "resolved",

@@ -100,12 +100,16 @@ class PostgresqlStore:
         return connection
 
     def _prepare(self) -> None:
-        """Create the tables, one instance after another."""
+        """Create the tables, one instance after another.
+
+        Only where there are none: even what exists already would be locked against the leader's writes.
+        """
         try:
             with self._connection.transaction():
                 self._connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK + 1})")
-                for statement in statements.tables(_NUMBERED, _OCTETS):
-                    self._connection.execute(statement)
+                if self._rows("SELECT to_regclass('dispatch_records')")[0][0] is None:
+                    for statement in statements.tables(_NUMBERED, _OCTETS):
+                        self._connection.execute(statement)
                 first = (*statements.VERSION_KEY, statements.VERSION.encode())
                 self._connection.execute(_marked(statements.FIRST_VERSION), first)
         except psycopg.Error as error:

@@ -181,8 +181,10 @@ def test_killed_leader_is_replaced_in_seconds_and_nothing_is_lost_or_doubled(
             other = next(run for run in runs if run is not leader)
             wanted = len(receiver.told) + 5
             leader.kill()
+            killed_at = time.monotonic()
+            wait_until(partial(leads, other), "the other one to lead", deadline_s=120)
+            print(f"taken over after {time.monotonic() - killed_at:.1f} s")  # noqa: T201 - the measure of it
             wait_until(partial(has_more_than, receiver, wanted), "notices of the other one", deadline_s=120)
-            assert leads(other)
             leader.start()
         repeated = assert_all_told_once(receiver, sender.end(), may_repeat=True)
         resumed = sum(run.log.read_text().count("ended during try") for run in runs)

@@ -30,7 +30,7 @@ def test_alert_of_prometheus_reaches_the_receiver(receiver: Receiver, tmp_path: 
     )
     argv = [
         *("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'tsdb'}"),
-        f"--web.listen-address={LOOPBACK}:{free_port(29_090)}",
+        f"--web.listen-address={LOOPBACK}:{free_port()}",
         # What is sent before it has found dispatch is lost; it is sent again after this.
         "--rules.alert.resend-delay=1s",
     ]
