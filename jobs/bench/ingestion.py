@@ -13,7 +13,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from jobs.bench.ingestion_load import Sent
+from jobs.bench.ingestion_load import Sent, ndjson_body, opened
 from jobs.bench.otel_collector import run_collector, spans_written
 from jobs.bench.own_stack import load_average, own_broker
 from jobs.client.handover import Handover, Item
@@ -33,6 +33,8 @@ _SIDECAR_RATE: Final = 2_000.0
 _SIDECAR_BATCH: Final = 20
 _START_S: Final = 60.0
 _DRAIN_S: Final = 120.0
+_CAPTURES: Final = 2_000
+_CAPTURE_PAUSE_S: Final = 0.004
 _HANDOVERS: Final = 5_000
 _MEGABYTE: Final = 1024 * 1024
 
@@ -63,7 +65,11 @@ class SidecarCost(Struct, frozen=True, kw_only=True):
 
     paced: Paced
     resident_mb: float
+    capture_ms_p50: float
+    """From an event in the program to the sidecar's word that it has it; one event a request, one every 4 ms."""
+    capture_ms_p99: float
     handover_us_p50: float
+    """What the program itself waits, as the client hands events over and sends them beside it."""
     handover_us_p99: float
 
 
@@ -98,7 +104,8 @@ def measure_ingestion(*, seconds: float, collector: Path | None, tell: Callable[
             tell(f"a sidecar at {_SIDECAR_RATE:,.0f} events/s ...")
             with _program(folder, "sidecar", _sidecar(folder, url), folder / "sidecar.sock") as beside:
                 sidecar = _sidecar_cost(beside, f"unix:{folder / 'sidecar.sock'}", seconds)
-            accepted = warm + otlp.accepted + ndjson.accepted + durable.accepted + sidecar.paced.accepted + _HANDOVERS
+            accepted = warm + otlp.accepted + ndjson.accepted + durable.accepted + sidecar.paced.accepted
+            accepted += _CAPTURES + _HANDOVERS
             wait_until(lambda: _delivered(url) >= accepted, "everything accepted to be delivered", deadline_s=_DRAIN_S)
         tell("counting what is in Kafka ...")
         beat = HEARTBEAT_METRIC.encode()
@@ -191,6 +198,7 @@ def _paced(process: psutil.Process, to: str, form: str, batch: int, rate: float,
 
 def _sidecar_cost(process: psutil.Process, to: str, seconds: float) -> SidecarCost:
     paced = _paced(process, to, "ndjson", _SIDECAR_BATCH, _SIDECAR_RATE, seconds)
+    captured_ms = _captures(to)
     handover = Handover(to, queue_max=_HANDOVERS)
     spent_us = []
     for _ in range(_HANDOVERS):
@@ -204,9 +212,29 @@ def _sidecar_cost(process: psutil.Process, to: str, seconds: float) -> SidecarCo
     return SidecarCost(
         paced=paced,
         resident_mb=round(process.memory_info().rss / _MEGABYTE, 1),
+        capture_ms_p50=round(_percentile(captured_ms, 0.50), 2),
+        capture_ms_p99=round(_percentile(captured_ms, 0.99), 2),
         handover_us_p50=round(_percentile(spent_us, 0.50), 2),
         handover_us_p99=round(_percentile(spent_us, 0.99), 2),
     )
+
+
+def _captures(to: str) -> list[float]:
+    """Return how long single events took, in milliseconds, in ascending order."""
+    connection = opened(to)
+    spent_ms = []
+    for number in range(_CAPTURES):
+        body = ndjson_body(1, number)
+        time.sleep(_CAPTURE_PAUSE_S)
+        began = time.perf_counter()
+        connection.request("POST", EVENTS.path, body, {"content-type": "application/x-ndjson"})
+        answer = connection.getresponse()
+        answer.read()
+        spent_ms.append((time.perf_counter() - began) * 1e3)
+        if answer.status not in {200, 202}:
+            raise SentinelError(f"the sidecar answered {answer.status} to a single event.")
+    connection.close()
+    return sorted(spent_ms)
 
 
 _RECORD: Final = CallRecord(
