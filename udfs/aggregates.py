@@ -85,18 +85,27 @@ whole time."""
 SUMMARY_METRIC_NAMES = tuple(metric.name for metric in SUMMARY_METRICS)
 CALL_METRICS = (*EVENT_METRICS, "error")
 """What detectors may watch on every call of a model."""
-USER_METRICS = ("calls_per_s", "tokens_per_s", "cost_usd_per_s")
-"""What they may watch on every call of a user: what one call adds to the user's rates."""
+CATEGORIES = ("model", "hour")
+"""Metrics that are no quantities but one of several kinds, as `udfs.detectors.habit` tells them apart."""
+APPLICATION_METRICS = CATEGORIES
+"""What they may watch on every call of an application."""
+USER_METRICS = ("calls_per_s", "tokens_per_s", "cost_usd_per_s", "prompt_tokens", "completion_tokens", *CATEGORIES)
+"""What they may watch on every call of a user: what it adds to the user's rates, its tokens, model and hour."""
 OBSERVED: dict[tuple[str, str], tuple[str, ...]] = {
     ("event", "model"): CALL_METRICS,
     ("event", "user"): USER_METRICS,
+    ("event", "application"): APPLICATION_METRICS,
     **{(level, "model"): SUMMARY_METRIC_NAMES for level in ("1s", "10s", "1m")},
     **{(level, kind): SUMMARY_METRIC_NAMES for level in ("10s", "1m") for kind in ("tenant_provider", "provider")},
 }
 """What is observed, by `on` and `entity` of a detector."""
 COMBINATION = "combination"
 """Stands for the metric where an anomaly is about several together; its `contributors` say which."""
-UNITS = EVENT_UNITS | {metric.name: metric.unit for metric in SUMMARY_METRICS} | {COMBINATION: "1"}
+UNITS = (
+    EVENT_UNITS
+    | {metric.name: metric.unit for metric in SUMMARY_METRICS}
+    | dict.fromkeys((COMBINATION, *CATEGORIES), "1")
+)
 
 
 def derive(aggregates: Floats, window_ms: int) -> Floats:

@@ -2,11 +2,14 @@
 
 from math import isfinite
 
+from msgspec.structs import replace
+
 from schemas.anomaly import Anomaly, AnomalyContext, Direction, Entity, EntityType, Expected, Moved, Severity
 from schemas.telemetry import TelemetryEvent
 from schemas.time import from_at_ms
-from udfs.aggregates import COMBINATION, UNITS
-from udfs.explanation import explained
+from udfs.aggregates import CATEGORIES, COMBINATION, UNITS
+from udfs.entity import UNKNOWN
+from udfs.explanation import explained, rarity_text
 from udfs.identity import anomaly_id, fingerprint
 from udfs.store import Flag
 
@@ -21,7 +24,36 @@ def of_event(flag: Flag, entity: Entity, event: TelemetryEvent) -> Anomaly:
     traces = (event.trace_id,) if event.trace_id else ()
     user = event.metadata.user_id if event.metadata and entity.type is not EntityType.USER else None
     moved = (Moved(dimension="user", value=user, share=1.0),) if user else ()
+    if flag.metric in CATEGORIES:
+        return _of_kind(_anomaly(flag, entity, event.event_id, context, traces, moved), flag, entity, event)
     return _anomaly(flag, entity, event.event_id, context, traces, moved)
+
+
+def _of_kind(anomaly: Anomaly, flag: Flag, entity: Entity, event: TelemetryEvent) -> Anomaly:
+    """Return the anomaly of a metric that is no quantity: what is seen has a name, and nothing is expected of it."""
+    value = kind_text(flag.metric, event)
+    return replace(
+        anomaly,
+        title=f"unusual {flag.metric} {value}: {entity.name}",
+        description=(
+            f"Calls of {flag.metric} {value}, of which there were hardly any: {flag.raw_score:.3g} "
+            f"{flag.detector.unit} by {flag.detector.method}, where {flag.detector.warning:g} is a warning, on "
+            f"{flag.samples} earlier observations."
+        ),
+        explanation=(
+            f"A noticeable part of the calls is of {flag.metric} {value} now, which this {entity.type.value} hardly "
+            f"ever had before; {rarity_text(flag.score)}."
+        ),
+        observed=None,
+        expected=Expected(),
+        moved=(Moved(dimension="model", value=value, share=1.0),) if flag.metric == "model" else (),
+        metrics={"deviation": flag.raw_score, "threshold": anomaly.metrics["threshold"]},
+    )
+
+
+def kind_text(metric: str, event: TelemetryEvent) -> str:
+    """Return what a call is in a metric of `CATEGORIES`: its model, or the hour of its time."""
+    return event.data.model or UNKNOWN if metric == "model" else f"{event.timestamp[11:13]}:00 UTC"
 
 
 def of_window(flag: Flag, entity: Entity, level: str, length_ms: int, moved: tuple[Moved, ...] = ()) -> Anomaly:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.anomaly import EntityType
-from udfs.aggregates import CALL_METRICS, EVENT_METRICS, USER_METRICS
+from udfs.aggregates import APPLICATION_METRICS, CALL_METRICS, EVENT_METRICS, USER_METRICS
 from udfs.anomalies import of_event
 from udfs.control import Control
 from udfs.entity import SEPARATOR
 from udfs.findings import Findings
+from udfs.habits import Habits
 from udfs.intake import Calls, take
 from udfs.journal import Journal
 from udfs.key_table import KeyTable
@@ -65,6 +66,8 @@ class ShardDetection:
             "event", EntityType.MODEL, CALL_METRICS, settings.detectors, everything, extra=[open_windows]
         )
         self._users = Store("event", EntityType.USER, USER_METRICS, settings.detectors, everything)
+        self._applications = Store("event", EntityType.APPLICATION, APPLICATION_METRICS, settings.detectors, everything)
+        self._habits = Habits(self._calls.state, self._applications.state)
         self._models, self._callers = KeyTable(self._calls.state), KeyTable(self._users.state)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
@@ -91,7 +94,8 @@ class ShardDetection:
     def stored_bytes(self) -> int:
         """Bytes of all state, as it is stored."""
         rules = self._call_rules.stored_bytes + self._user_rules.stored_bytes
-        return self._calls.state.stored_bytes + self._users.state.stored_bytes + self._windows.stored_bytes + rules
+        stores = (self._calls, self._users, self._applications)
+        return sum(each.state.stored_bytes for each in stores) + self._windows.stored_bytes + rules
 
     def on_records(self, records: RecordBlock) -> Findings:
         """Take records in offset order and return what was found."""
@@ -133,7 +137,7 @@ class ShardDetection:
         if self._recent is not None:
             self._recent.forget(self.watermark_ms)
             values[_RECENT] = self._recent.store()
-        states = [self._calls.state, self._users.state, *self._windows.states()]
+        states = [self._calls.state, self._users.state, self._applications.state, *self._windows.states()]
         states += [*self._call_rules.states(), *self._user_rules.states()]
         return self._journal.write(states, values)
 
@@ -149,7 +153,7 @@ class ShardDetection:
     def _take_control(self) -> None:
         """Take the rules and models in force."""
         self._control_version = self._control.version
-        for store in (self._calls, self._users):
+        for store in (self._calls, self._users, self._applications):
             store.take_models(self._control.models)
         for rules in (self._call_rules, self._user_rules):
             rules.take(self._control.rules)
@@ -161,7 +165,8 @@ class ShardDetection:
         for flag in self._calls.observe(rows, calls.at_ms, values, np.ones(len(rows))):
             entity = self._calls.entity(int(rows[flag.observation]))
             findings.anomalies.append(of_event(flag, entity, calls.event(flag.observation)))
-        self._on_users(calls, findings)
+        self._on_applications(calls, rows, findings)
+        self._on_users(calls, rows, findings)
         if self._call_rules or self._user_rules:
             columns = Columns(CALL_METRICS, values, calls.texts)
             hits: list[Hit] = []
@@ -185,15 +190,25 @@ class ShardDetection:
         )
         return self._on_closed(closed[:count], findings)
 
-    def _on_users(self, calls: Calls, findings: Findings) -> None:
+    def _on_applications(self, calls: Calls, models: Integers, findings: Findings) -> None:
+        if not self._applications.drivers:
+            return
+        rows, kinds = self._habits.rows(models), self._habits.kinds(models, calls.at_ms)
+        for flag in self._applications.observe(rows, calls.at_ms, kinds, np.ones(len(rows))):
+            entity = self._applications.entity(int(rows[flag.observation]))
+            findings.anomalies.append(of_event(flag, entity, calls.event(flag.observation)))
+
+    def _on_users(self, calls: Calls, models: Integers, findings: Findings) -> None:
         known = np.flatnonzero(calls.has_user)
         if not len(known) or not self._users.drivers:
             return
         rows = self._callers.rows(calls.source, calls.user_parts[known])
-        added = np.ones((len(known), len(USER_METRICS)))
-        added[:, 1] = np.nansum(calls.values[known][:, _TOKENS], axis=1)
-        added[:, 2] = np.nan_to_num(calls.values[known, _COST])
-        for flag in self._users.observe(rows, calls.at_ms[known], added, np.ones(len(known))):
+        tokens = calls.values[known][:, _TOKENS]
+        calls_made, tokens_used = np.ones(len(known)), np.nansum(tokens, axis=1)
+        cost = np.nan_to_num(calls.values[known, _COST])
+        kinds = self._habits.kinds(models[known], calls.at_ms[known])
+        added = np.column_stack([calls_made, tokens_used, cost, tokens, kinds])
+        for flag in self._users.observe(rows, calls.at_ms[known], added, calls_made):
             entity = self._users.entity(int(rows[flag.observation]))
             findings.anomalies.append(of_event(flag, entity, calls.event(int(known[flag.observation]))))
 
@@ -210,7 +225,14 @@ class ShardDetection:
         if self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
             self._windows.pass_time(self.watermark_ms, findings)
         if self.watermark_ms // _HOUR_MS > before_ms // _HOUR_MS:
-            for part in (self._calls, self._users, self._windows, self._call_rules, self._user_rules):
+            for part in (
+                self._calls,
+                self._users,
+                self._applications,
+                self._windows,
+                self._call_rules,
+                self._user_rules,
+            ):
                 part.forget_idle(self.watermark_ms)
         return shared
 

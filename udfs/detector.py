@@ -69,8 +69,9 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Stable: part of the state's layout, of anomaly ids, and a label of metrics."""
     on: Literal["event", "1s", "10s", "1m"]
     """What is observed: every call, or windows of one length."""
-    entity: Literal["model", "user", "tenant_provider", "provider"] = "model"
-    """Whose baseline it is: a model as an application uses it, a user, or a provider as a tenant or all use it."""
+    entity: Literal["model", "user", "application", "tenant_provider", "provider"] = "model"
+    """Whose baseline it is: a model as an application uses it, a user, a whole application, or a provider as a tenant
+    or all use it."""
     metrics: Annotated[tuple[str, ...], Meta(min_length=1)]
     """What is judged; `udfs.aggregates.OBSERVED` has the names by `on` and `entity`."""
     warning: Positive

@@ -21,6 +21,11 @@ def user_key(tenant: str, application: str, user: str) -> str:
     return SEPARATOR.join((tenant, application, user))
 
 
+def application_key(tenant: str, application: str) -> str:
+    """Return the key of all calls of one application of one tenant."""
+    return SEPARATOR.join((tenant, application))
+
+
 def tenant_provider_key(tenant: str, provider: str) -> str:
     """Return the key of all calls of one tenant to one provider."""
     return SEPARATOR.join((tenant, provider))
@@ -36,6 +41,9 @@ def entity_of(kind: EntityType, key: str) -> Entity:
     if kind is EntityType.USER:
         tenant, application, user = parts
         return _entity(kind, (tenant, application, user), tenant, application, user=user)
+    if kind is EntityType.APPLICATION:
+        tenant, application = parts
+        return _entity(kind, (tenant, application), tenant, application)
     if kind is EntityType.TENANT_PROVIDER:
         tenant, provider = parts
         return _entity(kind, (tenant, provider), tenant, provider=provider)

@@ -24,6 +24,9 @@ _USUAL = {
     "tokens_per_s": 600.0,
     "cost_usd_per_s": 0.003,
     "latency_ms_per_token": 20.0,
+    # Codes of what is called, and when.
+    "model": 5.0,
+    "hour": 12.0,
 }
 _WORST = {"error": 1.0, "error_rate": 1.0}
 """What a metric is in the worst case, where that is not a thousand times the usual."""

@@ -14,6 +14,7 @@ from udfs.detectors.autoencoder import Autoencoder
 from udfs.detectors.cusum import Cusum
 from udfs.detectors.error_burst import ErrorBurst
 from udfs.detectors.error_rate import ErrorRate
+from udfs.detectors.habit import Habit
 from udfs.detectors.half_space_forest import HalfSpaceForest
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
@@ -36,6 +37,7 @@ AnyDetector = (
     | ErrorRate
     | ErrorBurst
     | RunawayUser
+    | Habit
     | NoData
     | Novelty
     | HalfSpaceForest

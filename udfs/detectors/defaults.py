@@ -11,6 +11,7 @@ from udfs.detectors.autoencoder import Autoencoder
 from udfs.detectors.cusum import Cusum
 from udfs.detectors.error_burst import ErrorBurst
 from udfs.detectors.error_rate import ErrorRate
+from udfs.detectors.habit import Habit
 from udfs.detectors.half_space_forest import HalfSpaceForest
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
@@ -33,7 +34,7 @@ _HOUR_MS = 3_600_000
 
 def default_detectors() -> tuple[Detector, ...]:
     """Return the detectors of the default configuration."""
-    return (*_of_calls(), *_of_users(), *_of_models(), *_of_providers())
+    return (*_of_calls(), *_of_users(), *_of_applications(), *_of_models(), *_of_providers())
 
 
 def _of_calls() -> tuple[Detector, ...]:
@@ -103,6 +104,22 @@ def _of_users() -> tuple[Detector, ...]:
             ("tokens", "tokens_per_s", 2_000.0, 16.0),
             ("cost", "cost_usd_per_s", 0.02, 16.0),
         )
+    )
+
+
+def _of_applications() -> tuple[Detector, ...]:
+    """Applications: models that they never called."""
+    return (
+        Habit(
+            detector_id="new-model",
+            on="event",
+            entity="application",
+            metrics=("model",),
+            warning=40.0,
+            warm_up_samples=500,
+            warm_up_ms=30 * _MINUTE_MS,
+            relearn_samples=500,
+        ),
     )
 
 

@@ -81,7 +81,7 @@ class RunawayUser(Detector, frozen=True, tag="runaway_user"):
     `warm_up_ms`. Scores are calibrated by convention, three decades for each doubling: users follow no law.
     """
 
-    entity: Literal["model", "user", "tenant_provider", "provider"] = "user"
+    entity: Literal["model", "user", "application", "tenant_provider", "provider"] = "user"
     metrics: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1)] = ("calls_per_s",)
     direction: Literal["high", "low", "both"] = "high"
     typical: Positive = 0.5
