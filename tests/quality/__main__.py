@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from jobs.backtest.series import backtest
-from tests.quality import labelled_data, traffic_tables
+from tests.quality import labelled_data, petshop, traffic_tables
 from tests.quality.floors import FLOORS
 from tests.quality.labelled_data import Labelled
 from tests.quality.measures import average_precision, composite_f1, vus_pr
@@ -59,6 +59,8 @@ def measure(root: Path) -> str:
         _costs(kpi),
         traffic_tables.measure(),
     ]
+    if (root / "petshop").is_dir():
+        parts.append(petshop.section(root / "petshop"))
     return "\n".join(parts)
 
 

@@ -1,13 +1,12 @@
-"""Prints how often the component at fault is among the first suspects, over incidents of the PetShop data set.
+"""How often the component at fault is among the first suspects, over incidents of the PetShop data set.
 
     python -m tests.quality.petshop FOLDER
 
 FOLDER holds runs as Hardt et al. 2024, The PetShop Dataset, publish them: `<run>/graph.csv`,
 `<run>/<part>/issue_<n>/metrics.csv` with `target.json`, and `<run>/noissue/metrics.csv.gz`, which is used where it is
-there. The last line is JSON. Nothing is fitted; the floor is a ranking by the change alone, without the graph.
+there. Prints this part of docs/quality.md; the floor is a ranking by the change alone, without the graph.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 
 from jobs.root_cause.files import read_graph, read_metrics
+from tests.quality.page import table
 from udfs.root_cause import Metrics, Symptom, suspects
 
 FIRST = (1, 3, 5)
@@ -83,25 +83,28 @@ def evaluated(folder: Path, *, with_normal: bool = True) -> list[Ranked]:
     return found
 
 
-def main(folder: Path) -> None:
-    """Print a line for each incident that is not first, and the shares."""
+TOP = """## Root cause
+
+`sentinel root-cause` ([root-cause.md](root-cause.md)) over the incidents of the development part of the PetShop data
+set (Hardt et al. 2024, CC-BY-4.0; 41 components, five intervals of five minutes each). Nothing is fitted.
+"""
+
+
+def section(folder: Path) -> str:
+    """Return the part of the page on quality."""
     incidents = evaluated(folder)
-    for each in incidents:
-        if each.place > 1:
-            print(f"{each.name} ({each.metric}): {each.cause} is at place {each.place}")  # noqa: T201
-    without = evaluated(folder, with_normal=False)
     places = {
-        "": [each.place for each in incidents],
-        "_without_normal": [each.place for each in without],
-        "_by_change": [each.place_by_change for each in incidents],
+        "as described": [each.place for each in incidents],
+        "without a normal time to compare with": [each.place for each in evaluated(folder, with_normal=False)],
+        "floor: ranked by the change alone": [each.place_by_change for each in incidents],
     }
-    shares = {
-        f"top_{first}{how}": round(sum(place <= first for place in found) / len(found), 3)
-        for how, found in places.items()
-        for first in FIRST
-    }
-    print(json.dumps({"incidents": len(incidents)} | shares))  # noqa: T201
+    rows = [
+        (name, *(f"{sum(place <= first for place in found)} of {len(found)}" for first in FIRST))
+        for name, found in places.items()
+    ]
+    head = ("component at fault is", *(f"among the first {first}" if first > 1 else "first" for first in FIRST))
+    return f"{TOP}\n{table(head, rows)}"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.stdout.write(section(Path(sys.argv[1])))
