@@ -45,6 +45,12 @@ def test_every_configuration_shown_decodes(document: str) -> None:
     assert isinstance(read(document.encode()), JobSettings)
 
 
+def test_profile_for_latency_is_the_default_but_for_its_tick() -> None:
+    profile = read((PROJECT / "flink-conf" / "job-latency.yaml").read_bytes())
+    assert profile == msgspec.structs.replace(JobSettings(), tick_ms=profile.tick_ms)
+    assert profile.tick_ms < JobSettings().tick_ms
+
+
 def test_the_first_configuration_shown_is_the_default_one_and_complete() -> None:
     assert read(YAML[0].encode()) == JobSettings()
     for settings in (JobSettings, KafkaSettings, DetectionSettings, CorrelationSettings):
