@@ -209,7 +209,8 @@ def test_410_silences_the_channel_until_the_next_configuration(server: Receiving
     assert isinstance(first, Refused)
     assert isinstance(second, Refused)
     assert "off until" in second.detail
-    assert len(server.got) == 1
+    # A process of another test may still try a port that was its receiver's.
+    assert len([each for each in server.got if WORD in each.path]) == 1
 
 
 def test_breaker_leaves_a_failing_receiver_alone(server: Receiving) -> None:
