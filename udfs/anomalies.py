@@ -35,11 +35,7 @@ def _of_kind(anomaly: Anomaly, flag: Flag, entity: Entity, event: TelemetryEvent
     return replace(
         anomaly,
         title=f"unusual {flag.metric} {value}: {entity.name}",
-        description=(
-            f"Calls of {flag.metric} {value}, of which there were hardly any: {flag.raw_score:.3g} "
-            f"{flag.detector.unit} by {flag.detector.method}, where {flag.detector.warning:g} is a warning, on "
-            f"{flag.samples} earlier observations."
-        ),
+        description=f"Calls of {flag.metric} {value}, of which there were hardly any: {_evidence(flag)}",
         explanation=(
             f"A noticeable part of the calls is of {flag.metric} {value} now, which this {entity.type.value} hardly "
             f"ever had before; {rarity_text(flag.score)}."
@@ -121,12 +117,8 @@ def _title(flag: Flag, entity: Entity) -> str:
 
 
 def _description(flag: Flag, expected: Expected) -> str:
-    detector = flag.detector
-    evidence = (
-        f"{flag.raw_score:.3g} {detector.unit} by {detector.method}, where {detector.warning:g} is a warning, "
-        f"on {flag.samples} earlier observations."
-    )
-    if detector.form == "silence":
+    evidence = _evidence(flag)
+    if flag.detector.form == "silence":
         return f"No call came, at an expected {flag.expected:.3g} calls/s: {evidence}"
     if not flag.metric:
         shares = sorted(flag.contributions.items(), key=lambda each: -each[1])
@@ -138,6 +130,14 @@ def _description(flag: Flag, expected: Expected) -> str:
     ]
     usual = f"expected {' and '.join(ends)} {unit}" if ends else "of which nothing definite was expected"
     return f"{flag.metric} was {flag.observed:.6g} {unit}, {usual}: {evidence}"
+
+
+def _evidence(flag: Flag) -> str:
+    detector = flag.detector
+    return (
+        f"{flag.raw_score:.3g} {detector.unit} by {detector.method}, where {detector.warning:g} is a warning, "
+        f"on {flag.samples} earlier observations."
+    )
 
 
 def _finite(value: float) -> float | None:

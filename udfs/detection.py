@@ -67,6 +67,7 @@ class ShardDetection:
         )
         self._users = Store("event", EntityType.USER, USER_METRICS, settings.detectors, everything)
         self._applications = Store("event", EntityType.APPLICATION, APPLICATION_METRICS, settings.detectors, everything)
+        self._stores = (self._calls, self._users, self._applications)
         self._habits = Habits(self._calls.state, self._applications.state)
         self._models, self._callers = KeyTable(self._calls.state), KeyTable(self._users.state)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
@@ -94,8 +95,7 @@ class ShardDetection:
     def stored_bytes(self) -> int:
         """Bytes of all state, as it is stored."""
         rules = self._call_rules.stored_bytes + self._user_rules.stored_bytes
-        stores = (self._calls, self._users, self._applications)
-        return sum(each.state.stored_bytes for each in stores) + self._windows.stored_bytes + rules
+        return sum(each.state.stored_bytes for each in self._stores) + self._windows.stored_bytes + rules
 
     def on_records(self, records: RecordBlock) -> Findings:
         """Take records in offset order and return what was found."""
@@ -137,7 +137,7 @@ class ShardDetection:
         if self._recent is not None:
             self._recent.forget(self.watermark_ms)
             values[_RECENT] = self._recent.store()
-        states = [self._calls.state, self._users.state, self._applications.state, *self._windows.states()]
+        states = [*(each.state for each in self._stores), *self._windows.states()]
         states += [*self._call_rules.states(), *self._user_rules.states()]
         return self._journal.write(states, values)
 
@@ -153,7 +153,7 @@ class ShardDetection:
     def _take_control(self) -> None:
         """Take the rules and models in force."""
         self._control_version = self._control.version
-        for store in (self._calls, self._users, self._applications):
+        for store in self._stores:
             store.take_models(self._control.models)
         for rules in (self._call_rules, self._user_rules):
             rules.take(self._control.rules)
@@ -225,14 +225,7 @@ class ShardDetection:
         if self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
             self._windows.pass_time(self.watermark_ms, findings)
         if self.watermark_ms // _HOUR_MS > before_ms // _HOUR_MS:
-            for part in (
-                self._calls,
-                self._users,
-                self._applications,
-                self._windows,
-                self._call_rules,
-                self._user_rules,
-            ):
+            for part in (*self._stores, self._windows, self._call_rules, self._user_rules):
                 part.forget_idle(self.watermark_ms)
         return shared
 

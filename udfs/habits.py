@@ -22,31 +22,29 @@ class Habits:
         self._applications = applications
         self._begin()
 
+    def _begin(self) -> None:
+        self._generations = self._models.generation, self._applications.generation
+        self._codes: Floats = np.empty(0)
+        self._application_rows: Integers = np.empty(0, dtype=np.int64)
+
     def rows(self, models: Integers) -> Integers:
         """Return the rows of the applications of models, made as needed; they count as touched."""
-        self._take_new()
+        if self._generations != (self._models.generation, self._applications.generation):
+            self._begin()
+        new = self._models.keys[len(self._application_rows) :]
+        if new:
+            found = self._applications.rows([application_key(*key.split(SEPARATOR)[2:]) for key in new])
+            self._application_rows = np.concatenate([self._application_rows, found])
         rows = self._application_rows[models]
         self._applications.touch(rows)
         return rows
 
     def kinds(self, models: Integers, at_ms: Integers) -> Floats:
         """Return float64[n, 2], the metrics of `udfs.aggregates.CATEGORIES`: model and hour of the day, UTC."""
-        self._take_new()
-        return np.column_stack([self._codes[models], _HOURS[at_ms // _HOUR_MS % 24]])
-
-    def _begin(self) -> None:
-        self._generations = self._models.generation, self._applications.generation
-        self._codes: Floats = np.empty(0)
-        self._application_rows: Integers = np.empty(0, dtype=np.int64)
-
-    def _take_new(self) -> None:
-        if self._generations != (self._models.generation, self._applications.generation):
+        if self._generations[0] != self._models.generation:
             self._begin()
         new = self._models.keys[len(self._codes) :]
-        if not new:
-            return
-        parts = [key.split(SEPARATOR) for key in new]
-        codes = [value_of(crc32(SEPARATOR.join(names[:2]).encode())) for names in parts]
-        rows = self._applications.rows([application_key(*names[2:]) for names in parts])
-        self._codes = np.concatenate([self._codes, codes])
-        self._application_rows = np.concatenate([self._application_rows, rows])
+        if new:
+            names = (SEPARATOR.join(key.split(SEPARATOR)[:2]) for key in new)
+            self._codes = np.concatenate([self._codes, [value_of(crc32(name.encode())) for name in names]])
+        return np.column_stack([self._codes[models], _HOURS[at_ms // _HOUR_MS % 24]])

@@ -84,8 +84,7 @@ def configuration_of(root: Node | None, folder: Path) -> Configuration:
     if root is None:
         raise NodeError((), 1, "there is nothing in it; at least a route and its receiver are wanted")
     fields = root.fields(_KEYS)
-    defaults = _defaults(root, fields)
-    receivers = _receivers(root, fields, defaults)
+    defaults, receivers = _receivers(root, fields)
     intervals: dict[str, tuple[TimeInterval, ...]] = {}
     for name in ("mute_time_intervals", "time_intervals"):
         if name in fields:
@@ -116,20 +115,14 @@ def channels_of(receiver: Receiver) -> tuple[Channel, ...]:
     return tuple(Channel(each.key, each.send_resolved) for each in receiver.channels)
 
 
-def _defaults(root: Node, fields: dict[str, Node]) -> ReceiverDefaults:
+def _receivers(root: Node, fields: dict[str, Node]) -> tuple[ReceiverDefaults, dict[str, Receiver]]:
+    sections, defined = (fields[name].plain() if name in fields else None for name in ("receivers", "global"))
     try:
-        return defaults_of(fields["global"].plain() if "global" in fields else None)
-    except ReceiverError as error:
-        raise NodeError(error.path, root.at(error.path).line, error.reason) from None
-
-
-def _receivers(root: Node, fields: dict[str, Node], defaults: ReceiverDefaults) -> dict[str, Receiver]:
-    sections = fields["receivers"].plain() if "receivers" in fields else None
-    try:
+        defaults = defaults_of(defined)
         receivers = receivers_of(sections, defaults)
     except ReceiverError as error:
         raise NodeError(error.path, root.at(error.path).line, error.reason) from None
-    return {receiver.name: receiver for receiver in receivers}
+    return defaults, {receiver.name: receiver for receiver in receivers}
 
 
 def _resolve_timeout_ms(node: Node | None) -> int:

@@ -9,6 +9,7 @@ from jobs.dispatch.configuration import Configuration
 from jobs.dispatch.text_file import read_text
 from jobs.errors import SentinelError
 from udfs.alerting.receivers.secret import Secret
+from udfs.alerting.receivers.text import TEMPLATE_MARK
 from udfs.templates.problem import TemplateError
 from udfs.templates.template_set import TemplateSet
 
@@ -40,7 +41,7 @@ def template_mistakes(configuration: Configuration, templates: TemplateSet) -> t
 def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
     """Yield the templates within a part of a channel's configuration, each with its place."""
     text = value.reveal_text() if isinstance(value, Secret) and value.origin == "text" else value
-    if isinstance(text, str) and "{{" in text:
+    if isinstance(text, str) and TEMPLATE_MARK in text:
         yield place, text
     for name, each in _parts(value):
         yield from _texts(each, f"{place}{name}")
