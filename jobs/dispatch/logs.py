@@ -45,7 +45,7 @@ def set_up(form: logging.Formatter, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(form)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio"):
+    for noisy in ("aiohttp", "httpx", "httpcore", "uvicorn", "uvicorn.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

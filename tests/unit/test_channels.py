@@ -203,6 +203,14 @@ def test_internal_address_is_refused_unless_allowed(kind: str, server: Receiving
     assert not server.got
 
 
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f000001", "[::ffff:127.0.0.1]", "[::1]"])
+def test_internal_address_is_refused_however_it_is_written(host: str, server: Receiving) -> None:
+    url = server.url.replace("127.0.0.1", host)
+    (outcome,) = sent(configured("webhook", url), notification("ops", "webhook[0]"), allowed=())
+    assert isinstance(outcome, Refused), outcome
+    assert not server.got
+
+
 def test_410_silences_the_channel_until_the_next_configuration(server: Receiving) -> None:
     server.script = [Answering(410)]
     first, second = sent(configured("webhook", server.url), *[notification("ops", "webhook[0]")] * 2)

@@ -8,12 +8,15 @@ import asyncio
 import socket
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Final
 
-import httpcore
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import AddrInfoType
 
 Network = IPv4Network | IPv6Network
-_NAT64 = IPv6Network("64:ff9b::/96")
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_INTERNAL: Final = "the address is internal, and http_config.allowed_networks does not name its network"
 
 
 class InternalAddressError(Exception):
@@ -53,55 +56,62 @@ async def checked_addresses(host: str, port: int, allowed: Sequence[Network]) ->
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise UnknownNameError("the host's name has no address") from None
-    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-    good = [
-        str(address)
-        for address in dict.fromkeys(addresses)
-        if not is_internal(address) or any(address.version == net.version and address in net for net in allowed)
-    ]
+    addresses = [str(each[4][0]).partition("%")[0] for each in found]
+    good = [address for address in dict.fromkeys(addresses) if _may_be_reached(address, allowed)]
     if not good:
-        raise InternalAddressError(
-            "the address is internal, and http_config.allowed_networks does not name its network"
-        )
+        raise InternalAddressError(_INTERNAL)
     return good
 
 
-class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to checked addresses only."""
+def _may_be_reached(text: str, allowed: Sequence[Network]) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return not is_internal(address) or any(address.version == net.version and address in net for net in allowed)
 
-    def __init__(self, allowed: Sequence[Network], *, is_proxied: bool = False) -> None:
-        """Take the networks that are allowed; where a proxy was configured, its own address needs no permission."""
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """Connections to checked addresses only: those of names are checked when resolved, all others when connected to."""
+
+    def __init__(self, allowed: Sequence[Network], *, most: int, keep_s: float) -> None:
+        """Take the networks that are allowed, the most connections, and how long an idle one is kept, in seconds."""
+        super().__init__(
+            resolver=_CheckedNames(allowed),
+            socket_factory=lambda wanted: _checked_socket(wanted, allowed),
+            use_dns_cache=False,
+            limit=most,
+            keepalive_timeout=keep_s,
+        )
+
+
+class _CheckedNames(AbstractResolver):
+    def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
-        self._is_proxied = is_proxied
-        self._inner = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first checked address that answers."""
-        addresses = [host] if self._is_proxied else await checked_addresses(host, port, self._allowed)
-        last: Exception = httpcore.ConnectError("no address")
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                last = error
-        raise last
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in await checked_addresses(host, port, self._allowed)
+            if family in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in address else socket.AF_INET)
+        ]
 
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - httpcore's signature
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's signature
-        socket_options: Any = None,  # noqa: ARG002 - httpcore's signature
-    ) -> httpcore.AsyncNetworkStream:
-        """Refuse: no receiver is behind a socket of this machine."""
-        raise InternalAddressError("a socket of this machine is no receiver")
+    async def close(self) -> None:
+        pass
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._inner.sleep(seconds)
+
+def _checked_socket(wanted: AddrInfoType, allowed: Sequence[Network]) -> socket.socket:
+    """Return a socket for an address; one that is written as a number was not asked of the resolver."""
+    family, kind, protocol, _, place = wanted
+    if not _may_be_reached(str(place[0]), allowed):
+        raise InternalAddressError(_INTERNAL)
+    return socket.socket(family, kind, protocol)

@@ -3,19 +3,22 @@
 import asyncio
 import base64
 import json
+import ssl
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpcore
+import aiohttp
 import httpx
 from msgspec import Struct
+from multidict import CIMultiDict
+from yarl import URL
 
 from jobs.dispatch.channels.credentials import CredentialError, Reveal, revealed
-from jobs.dispatch.channels.guard import GuardedNetwork, Network, checked_addresses, networks_of
+from jobs.dispatch.channels.guard import GuardedConnector, Network, checked_addresses, networks_of
 from jobs.dispatch.channels.tls import tls_context
 from udfs.alerting.messages.context import HttpRequest
 from udfs.alerting.receivers.http import HttpConfig, OAuth2
@@ -23,7 +26,7 @@ from udfs.alerting.receivers.secret import Secret
 
 ANSWER_MOST: Final = 65_536
 """Bytes of an answer that are read."""
-USER_AGENT: Final = b"LLM-Sentinel"
+USER_AGENT: Final = "LLM-Sentinel"
 _CONNECTIONS: Final = 20
 _KEEP_S: Final = 60.0
 _TOKEN_MARGIN_S: Final = 30.0
@@ -45,16 +48,17 @@ class HttpClient:
         self._config = config
         self._folder = folder
         self._allowed = (*allowed, *networks_of(config.allowed_networks))
-        self._pools: dict[tuple[str, bool], httpcore.AsyncConnectionPool] = {}
-        self._last_target = "", ""
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._tls_context: ssl.SSLContext | None = None
+        self._last_target = "", URL()
         self._token = ""
         self._token_until = 0.0
         self._token_lock = asyncio.Lock()
 
     async def request(self, request: HttpRequest, reveal: Reveal, timeout_s: float) -> HttpAnswer:
-        """Send one request; raises httpcore's errors, those of the guard, and CredentialError."""
-        headers = [(b"User-Agent", USER_AGENT), (b"Content-Type", request.content_type.encode())]
-        headers += [(name.encode(), _line(value.reveal_text())) for name, value in request.headers]
+        """Send one request; raises aiohttp's errors, those of the guard, and CredentialError."""
+        headers = [("User-Agent", USER_AGENT), ("Content-Type", request.content_type)]
+        headers += [(name, _line(value.reveal_text())) for name, value in request.headers]
         sent = {name.lower() for name, _ in headers}
         own = await self._credentials(reveal, timeout_s)
         headers += [(name, value) for name, value in own if name.lower() not in sent]
@@ -62,17 +66,17 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close its connections."""
-        for pool in self._pools.values():
-            await pool.aclose()
-        self._pools.clear()
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     async def _exchange(
-        self, method: str, url: str, headers: list[tuple[bytes, bytes]], body: bytes, timeout_s: float
+        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, timeout_s: float
     ) -> HttpAnswer:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CredentialError("the URL is none of http or https")
-        if parts.username is not None and not any(name == b"Authorization" for name, _ in headers):
+        if parts.username is not None and not any(name == "Authorization" for name, _ in headers):
             headers = [*headers, _basic(unquote(parts.username), unquote(parts.password or ""))]
         proxy = self._proxy_for(parts.scheme, parts.hostname)
         if proxy:
@@ -80,18 +84,23 @@ class HttpClient:
             await checked_addresses(
                 parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), self._allowed
             )
-        extensions: dict[str, object] = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)}
-        if self._config.tls_config.server_name:
-            extensions["sni_hostname"] = self._config.tls_config.server_name
-        target = self._target(url)
-        pool = self._pool(proxy, is_tls=parts.scheme == "https")
-        async with pool.stream(method, target, headers=headers, content=body, extensions=extensions) as answer:
+        async with self._session(is_proxied=bool(proxy)).request(
+            method,
+            self._target(url),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ssl=self._tls() if parts.scheme == "https" else True,
+            server_hostname=self._config.tls_config.server_name or None,
+            **(self._by_proxy(proxy) if proxy else {}),
+        ) as answer:
             read = bytearray()
-            async for chunk in answer.aiter_stream():
+            async for chunk in answer.content.iter_any():
                 read += chunk
                 if len(read) >= ANSWER_MOST:
                     break
-            named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+            named = {name.lower(): value for name, value in answer.headers.items()}
             return HttpAnswer(status=answer.status, headers=named, body=bytes(read[:ANSWER_MOST]))
 
     def _proxy_for(self, scheme: str, host: str) -> str:
@@ -102,65 +111,66 @@ class HttpClient:
         name = host.lower()
         return "" if any(name == each or name.endswith("." + each) for each in bypass) else config.proxy_url
 
-    def _target(self, url: str) -> str:
+    def _target(self, url: str) -> URL:
         """Return the URL without user and fragment; the last one is kept, as most channels have but one."""
         if self._last_target[0] != url:
-            self._last_target = url, str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
+            # As it is written: a service may have signed what is quoted in it, and aiohttp would quote it anew.
+            text = str(httpx.URL(url).copy_with(userinfo=b"", fragment=None))
+            self._last_target = url, URL(text, encoded=True)
         return self._last_target[1]
 
-    def _pool(self, proxy: str, *, is_tls: bool) -> httpcore.AsyncConnectionPool:
-        way = proxy, is_tls
-        if way not in self._pools:
+    def _session(self, *, is_proxied: bool) -> aiohttp.ClientSession:
+        if is_proxied not in self._sessions:
+            self._sessions[is_proxied] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_S)
+                if is_proxied  # A configured proxy's own address needs no permission.
+                else GuardedConnector(self._allowed, most=_CONNECTIONS, keep_s=_KEEP_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Accept", "Accept-Encoding"),
+                auto_decompress=False,
+            )
+        return self._sessions[is_proxied]
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._tls_context is None:
             # Reading the certificates of all authorities takes 30 ms.
-            ssl_context = tls_context(self._config.tls_config, self._folder, self._reveal) if is_tls else None
-            network = GuardedNetwork(self._allowed, is_proxied=bool(proxy))
-            if proxy:
-                headers = [
-                    (name.encode(), _line(self._reveal(value)))
-                    for name, values in self._config.proxy_connect_header.items()
-                    for value in values
-                ]
-                parts = urlsplit(proxy)
-                login = (parts.username or "", parts.password or "") if parts.username else None
-                self._pools[way] = httpcore.AsyncHTTPProxy(
-                    proxy_url=f"{parts.scheme}://{parts.hostname}:{parts.port or 3128}",
-                    proxy_auth=login,
-                    proxy_headers=headers,
-                    ssl_context=ssl_context,
-                    max_connections=_CONNECTIONS,
-                    keepalive_expiry=_KEEP_S,
-                    network_backend=network,
-                )
-            else:
-                self._pools[way] = httpcore.AsyncConnectionPool(
-                    ssl_context=ssl_context,
-                    max_connections=_CONNECTIONS,
-                    keepalive_expiry=_KEEP_S,
-                    network_backend=network,
-                )
-        return self._pools[way]
+            self._tls_context = tls_context(self._config.tls_config, self._folder, self._reveal)
+        return self._tls_context
+
+    def _by_proxy(self, proxy: str) -> dict[str, Any]:
+        headers = CIMultiDict(
+            (name, _line(self._reveal(value)))
+            for name, values in self._config.proxy_connect_header.items()
+            for value in values
+        )
+        parts = urlsplit(proxy)
+        return {
+            "proxy": f"{parts.scheme}://{parts.hostname}:{parts.port or 3128}",
+            "proxy_auth": aiohttp.BasicAuth(parts.username, parts.password or "") if parts.username else None,
+            "proxy_headers": headers,
+        }
 
     def _reveal(self, secret: Secret) -> str:
         return revealed(secret, self._folder)
 
-    async def _credentials(self, reveal: Reveal, timeout_s: float) -> list[tuple[bytes, bytes]]:
+    async def _credentials(self, reveal: Reveal, timeout_s: float) -> list[tuple[str, str]]:
         config = self._config
-        headers: list[tuple[bytes, bytes]] = []
+        headers: list[tuple[str, str]] = []
         for name, values in config.http_headers.items():
             texts = [
                 *values.values,
                 *map(reveal, values.secrets),
                 *(reveal(Secret(file, "file")) for file in values.files),
             ]
-            headers += [(name.encode(), _line(text)) for text in texts]
+            headers += [(name, _line(text)) for text in texts]
         if config.basic_auth is not None:
             user, word = config.basic_auth.user, config.basic_auth.word
             headers.append(_basic(reveal(user) if user else "", reveal(word) if word else ""))
         elif (authorization := config.credentials) is not None and authorization.token is not None:
-            headers.append((b"Authorization", _line(f"{authorization.type.strip()} {reveal(authorization.token)}")))
+            headers.append(("Authorization", _line(f"{authorization.type.strip()} {reveal(authorization.token)}")))
         elif config.oauth2 is not None:
             token = await self._access_token(config.oauth2, reveal, timeout_s)
-            headers.append((b"Authorization", _line(f"Bearer {token}")))
+            headers.append(("Authorization", _line(f"Bearer {token}")))
         return headers
 
     async def _access_token(self, oauth2: OAuth2, reveal: Reveal, timeout_s: float) -> str:
@@ -172,7 +182,7 @@ class HttpClient:
             if oauth2.scopes:
                 form["scope"] = " ".join(oauth2.scopes)
             secret = reveal(oauth2.secret) if oauth2.secret is not None else ""
-            kind = (b"Content-Type", b"application/x-www-form-urlencoded")
+            kind = ("Content-Type", "application/x-www-form-urlencoded")
             in_header = [kind, _basic(oauth2.client_id, secret)]
             answer = await self._exchange("POST", oauth2.token_url, in_header, urlencode(form).encode(), timeout_s)
             if answer.status in (400, 401):
@@ -189,12 +199,12 @@ class HttpClient:
             return self._token
 
 
-def _basic(user: str, word: str) -> tuple[bytes, bytes]:
-    return b"Authorization", b"Basic " + base64.b64encode(f"{user}:{word}".encode())
+def _basic(user: str, word: str) -> tuple[str, str]:
+    return "Authorization", "Basic " + base64.b64encode(f"{user}:{word}".encode()).decode()
 
 
-def _line(text: str) -> bytes:
+def _line(text: str) -> str:
     """Return a header's value; raises CredentialError if it would be two lines."""
     if "\n" in text or "\r" in text or "\0" in text:
         raise CredentialError("a header's value must be one line")
-    return text.encode()
+    return text

@@ -5,7 +5,7 @@ import re
 import ssl
 from typing import Final
 
-import httpcore
+import aiohttp
 
 from jobs.dispatch.channels.credentials import CredentialError, Revealing
 from jobs.dispatch.channels.guard import InternalAddressError, UnknownNameError
@@ -20,6 +20,7 @@ from udfs.alerting.receivers.slack import SlackConfig
 from udfs.alerting.receivers.teams import MsteamsConfig
 
 _DETAIL_MOST: Final = 200
+_UNUSABLE: Final = Refused(reason=FailureReason.CLIENT_ERROR, detail="the URL cannot be used")
 _FORBIDDEN: Final = 403
 _SLACK_AUTH: Final = frozenset(
     {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "no_permission",
@@ -46,12 +47,14 @@ async def exchanged(  # noqa: PLR0911 - one return per kind of failure
         return Retry(reason=FailureReason.OTHER, detail=str(error)), None
     except CredentialError as error:
         return Retry(reason=FailureReason.OTHER, detail=str(error)), None
-    except (httpcore.TimeoutException, TimeoutError):
+    except TimeoutError:
         return _timed_out(timeout_s), None
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, OSError) as error:
+    except aiohttp.InvalidURL:
+        return _UNUSABLE, None
+    except (aiohttp.ClientError, OSError) as error:
         return Retry(reason=FailureReason.OTHER, detail=_network_problem(error)), None
-    except (httpcore.UnsupportedProtocol, ValueError):
-        return Refused(reason=FailureReason.CLIENT_ERROR, detail="the URL cannot be used"), None
+    except ValueError:
+        return _UNUSABLE, None
     return outcome_of(answer, config, revealing, now_ms), answer
 
 
@@ -100,7 +103,8 @@ def _timed_out(timeout_s: float) -> Outcome:
 
 def _network_problem(error: BaseException) -> str:
     """Return what is wrong without the address, which may hold a secret."""
-    cause: BaseException | None = error
+    # aiohttp's own errors of TLS claim to be those of the module ssl, without what those say.
+    cause: BaseException | None = (error.__cause__ or error) if isinstance(error, aiohttp.ClientSSLError) else error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate is not trusted: {cause.verify_message}"
