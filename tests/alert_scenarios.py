@@ -179,8 +179,8 @@ def _told(notice: Notification) -> Told:
             labels=alert.labels,
             annotations=alert.annotations,
             starts=_second(alert.starts_at_ms),
-            ends=_second(alert.ends_at_ms) if alert.ends_at_ms is not None else None,
+            ends=_second(alert.ends_at_ms or 0) if is_over else None,
         )
-        for alert in notice.alerts
+        for alert, is_over in zip(notice.alerts, notice.resolved, strict=True)
     )
     return Told(at=_second(notice.created_at_ms), group=notice.group_key, alerts=alerts)

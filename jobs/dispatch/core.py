@@ -6,7 +6,7 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Try, Wait
+from jobs.dispatch.outbox.changes import Change, Dead, Decided, Drop, Keep, Plan, Publish, Sent, Wait
 from jobs.dispatch.outbox.store import Loaded, StoredNotification
 from jobs.topics import ACTIONS, ALERTS
 from schemas.alert import AlertDefinition
@@ -28,6 +28,8 @@ from udfs.alerting.step import Step
 
 LOOKED_AT_ONCE = 2_000
 """Alerts whose standing is looked at again in one go, all of them one go after another: silences begin and end."""
+GROUPS_AT_ONCE = 100
+"""Groups that are looked at in one go, so that the first are written and told of while the others are looked at."""
 
 
 class Batch(Struct, frozen=True):
@@ -161,17 +163,18 @@ class Core:
     # --- What follows ---------------------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> Batch:
-        """Do what is due, and return all that has to be written since the last time."""
+        """Do what is due, as much as keeps nobody waiting, and return all that has to be written since the last time.
+
+        What is left is due at `next_at_ms`, which is now.
+        """
         self._take_defined(self.definitions.advance(now_ms), now_ms)
-        self._absorb(self.dispatcher.advance(now_ms))
+        self._absorb(self.dispatcher.advance(now_ms, GROUPS_AT_ONCE))
         self._touched |= dict.fromkeys(self.states.ended(now_ms))
         self._publish_changes(now_ms)
         for kind, key, value in self._records_changed():
             self._changes.append(Drop(kind, key) if value is None else Keep(kind, key, value))
         self._changes += [_decided(each) for each in self._decisions]
-        # One write for both: that a try has begun means that it may have been heard, not that it was.
         self._changes += [_plan(each) for each in self._notifications]
-        self._changes += [Try(each.notification_id, 1, now_ms) for each in self._notifications]
         self._changes += [Dead(each, now_ms, DecisionReason.SUPERSEDED.value) for each in self._withdrawn]
         batch = Batch(tuple(self._changes), tuple(self._notifications), tuple(self._withdrawn), tuple(self._decisions))
         self._changes, self._notifications, self._withdrawn, self._decisions = [], [], [], []

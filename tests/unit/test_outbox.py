@@ -123,14 +123,14 @@ def test_notification_goes_through_its_states(places: Places) -> None:
     states = list(NotificationState)
     store.write([plan("n1", created_at_ms=7)])
     (first,) = store.load().open
-    assert (first.state, first.tries, first.created_at_ms, first.payload) == ("pending", 0, 7, '{"alerts": []}')
-    store.write([Try("n1", 1, 10)])
-    (sending,) = store.load().open
-    assert (sending.state, sending.tries, sending.changed_at_ms) == ("sending", 1, 10)
+    assert (first.state, first.tries, first.created_at_ms, first.payload) == ("sending", 1, 7, '{"alerts": []}')
     store.write([Wait("n1", 99, "503")])
     (waiting,) = store.load().open
     assert (waiting.state, waiting.not_before_at_ms, waiting.detail) == ("pending", 99, "503")
-    store.write([Try("n1", 2, 100), Sent("n1", 101, "200")])
+    store.write([Try("n1", 2, 100)])
+    (again,) = store.load().open
+    assert (again.state, again.tries, again.changed_at_ms) == ("sending", 2, 100)
+    store.write([Sent("n1", 101, "200")])
     assert store.load().open == ()
     (sent,) = store.notifications(states, 10)
     assert (sent.state, sent.tries, sent.changed_at_ms, sent.detail, sent.payload) == ("sent", 2, 101, "200", "")
@@ -139,7 +139,7 @@ def test_notification_goes_through_its_states(places: Places) -> None:
 
 def test_dead_notification_keeps_its_payload_and_can_be_revived(places: Places) -> None:
     store = leading(places())
-    store.write([plan("n1"), plan("n2"), Try("n1", 1, 5), Dead("n1", 6, "401"), Sent("n2", 7, "")])
+    store.write([plan("n1"), plan("n2"), Dead("n1", 6, "401"), Sent("n2", 7, "")])
     (dead,) = store.notifications([NotificationState.DEAD], 10)
     assert (dead.notification_id, dead.detail, dead.payload) == ("n1", "401", '{"alerts": []}')
     store.write([Revive("n1"), Revive("n2")])
@@ -150,7 +150,7 @@ def test_dead_notification_keeps_its_payload_and_can_be_revived(places: Places) 
 def test_newest_notifications_come_oldest_first(places: Places) -> None:
     store = leading(places())
     store.write([plan(f"n{number}", created_at_ms=number) for number in range(5)])
-    found = store.notifications([NotificationState.PENDING, NotificationState.SENT], 3)
+    found = store.notifications([NotificationState.SENDING, NotificationState.SENT], 3)
     assert [each.notification_id for each in found] == ["n2", "n3", "n4"]
     store.close()
 
@@ -230,7 +230,7 @@ def expected(changes: list[Change]) -> tuple[dict[str, dict[str, bytes]], dict[s
             case Drop(kind, key):
                 kept.get(kind, {}).pop(key, None)
             case Plan():
-                states[change.notification_id] = "pending"
+                states[change.notification_id] = "sending"
             case Revive(notification_id):
                 if states.get(notification_id) == "dead":
                     states[notification_id] = "pending"

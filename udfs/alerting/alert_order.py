@@ -1,6 +1,7 @@
 """The order in which a notice names its alerts."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from operator import itemgetter
 
 from udfs.alerting.alert import Alert
@@ -18,10 +19,11 @@ def in_order(identities: Collection[str], alerts: Mapping[str, Alert]) -> list[s
         return list(identities)
     label_sets = {identity: alerts[identity].labels for identity in identities}
     first = next(iter(label_sets.values()))
-    if all(labels.keys() == first.keys() for labels in label_sets.values()):
+    if len({len(labels) for labels in label_sets.values()}) == 1:
         # The same labels, as most groups have: their values alone decide.
         values = itemgetter(*(name for name in _FIRST if name in first), *sorted(first))
-        return sorted(label_sets, key=lambda identity: values(label_sets[identity]))
+        with suppress(KeyError):
+            return sorted(label_sets, key=lambda identity: values(label_sets[identity]))
     names = sorted({name for labels in label_sets.values() for name in labels}, reverse=True)
     rank = {name: number for number, name in enumerate(names)}
 

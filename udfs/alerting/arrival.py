@@ -40,15 +40,18 @@ def _take(state: DispatchState, identity: str, sent: Alert, now_ms: int, decisio
             decisions.append(about_group(group, DecisionReason.ROUTED, now_ms, identity, ""))
 
 
-def form_groups(state: DispatchState, members: Mapping[str, Iterable[str]], now_ms: int) -> None:
+def form_groups(state: DispatchState, members: Mapping[str, list[str]], now_ms: int) -> None:
     """Form groups of all alerts that fire and of the members, whose end has not been told.
 
     `members` says in which groups each was; the record of an alert whose groups stay is as it was.
     """
     for identity, alert in state.alerts.items():
-        if identity in members or not alert.is_resolved(now_ms):
-            groups = state.groups.meant(identity, alert)
-            for group in groups:
-                state.groups.insert(group, identity, alert, now_ms)
-            if {group.group_id for group in groups} != set(members.get(identity, ())):
-                state.changed["alert", identity] = None
+        were = members.get(identity)
+        if were is None and alert.is_resolved(now_ms):
+            continue
+        groups = state.groups.meant(identity, alert)
+        for group in groups:
+            state.groups.insert(group, identity, alert, now_ms)
+        are = [group.group_id for group in groups]
+        if are != were and (were is None or set(are) != set(were)):
+            state.changed["alert", identity] = None

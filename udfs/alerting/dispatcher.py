@@ -77,12 +77,12 @@ class Dispatcher:
             found.decisions += state.escalations.look(name, nobody(name), now_ms).decisions
         return found.step()
 
-    def advance(self, now_ms: int) -> Step:
-        """Look at every group whose time has come, and return what is to be sent."""
+    def advance(self, now_ms: int, most_groups: int | None = None) -> Step:
+        """Look at every group whose time has come, or at so many of them, and return what is to be sent."""
         state, found = self._state, Findings()
         forget(state, now_ms)
         silencing.keep_calendar(state, now_ms)
-        for group in state.groups.due(now_ms):
+        for group in state.groups.due(now_ms, most_groups):
             look_at(state, group, now_ms, found)
         arrive(state, state.storms.advance(now_ms), now_ms, found.decisions)
         for receiver, held in state.throttling.due(now_ms):

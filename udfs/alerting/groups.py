@@ -24,7 +24,7 @@ class Groups:
         self._tree = tree
         self._routes = tuple(walk(tree))
         self._route_numbers = {id(route): number for number, route in enumerate(self._routes)}
-        self._by_values: dict[tuple[int, tuple[str | None, ...]], Group] = {}
+        self._by_values: dict[tuple[int | str | None, ...], Group] = {}
         """Groups by route and the values of the labels that it groups by: alerts find theirs without naming it."""
         self._places: dict[str, tuple[Group, ...]] = {}
         self._agenda: list[tuple[int, str]] = []
@@ -43,9 +43,10 @@ class Groups:
         """Return the groups that the route tree sends an alert to, whether it is in them or not."""
         places = self._places.get(identity)
         if places is None:
-            places = tuple(self._group(route, alert.labels) for route in matching_routes(self._tree, alert.labels))
+            labels = alert.labels
+            places = tuple([self._group(route, labels) for route in matching_routes(self._tree, labels)])
         elif not all(group.alive for group in places):
-            places = tuple(self.by_id.get(group.group_id, group) for group in places)
+            places = tuple([self.by_id.get(group.group_id, group) for group in places])
         self._places[identity] = places
         return places
 
@@ -105,10 +106,10 @@ class Groups:
             heappop(self._agenda)
         return None
 
-    def due(self, now_ms: int) -> list[Group]:
-        """Return the groups to look at now, by identifier; each is told once."""
+    def due(self, now_ms: int, most: int | None = None) -> list[Group]:
+        """Return the groups to look at now, by identifier, `most` of them at a time; each is told once."""
         found: dict[str, Group] = {}
-        while (at_ms := self.next_at_ms) is not None and at_ms <= now_ms:
+        while (at_ms := self.next_at_ms) is not None and at_ms <= now_ms and len(found) != most:
             _, identifier = heappop(self._agenda)
             found[identifier] = self.by_id[identifier]
         return [found[identifier] for identifier in sorted(found)]
@@ -147,8 +148,8 @@ class Groups:
         known = self.by_id.get(group_id(number, f"{route.key}:{labels_text(group_labels)}"))
         return known or Group(route, number, group_labels)
 
-    def _values(self, route: Route, labels: dict[str, str]) -> tuple[int, tuple[str | None, ...]]:
-        return self._route_numbers[id(route)], tuple(map(labels.get, route.group_by))
+    def _values(self, route: Route, labels: dict[str, str]) -> tuple[int | str | None, ...]:
+        return id(route), *[labels.get(name) for name in route.group_by]
 
     def _add(self, group: Group) -> None:
         group.alive = True

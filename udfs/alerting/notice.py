@@ -13,6 +13,8 @@ def in_common(label_sets: Iterable[dict[str, str]]) -> dict[str, str]:
     for labels in sets:
         if not common:
             break
+        if common.items() <= labels.items():
+            continue
         for name in [name for name, value in common.items() if labels.get(name) != value]:
             del common[name]
     return common

@@ -34,7 +34,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     common_annotations: dict[str, str]
     alerts: tuple[Alert, ...]
     resolved: tuple[bool, ...]
-    """Beside each alert whether it had ended when this was decided."""
+    """Beside each alert whether it had ended when this was decided; the others may have an end still."""
     fingerprints: tuple[str, ...] = ()
     """Beside each alert its fingerprint; none in a notification that an older version has kept."""
     reason: NotificationReason

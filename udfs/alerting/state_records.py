@@ -41,7 +41,7 @@ def restored(settings: DispatchSettings, now_ms: int, records: Iterable[Record])
         state.groups.restore(by_kind["group"], members)
     else:
         state.clock = replace(state.clock, settings_digest=digest)
-        form_groups(state, {each: groups for each, groups in members.items() if groups}, now_ms)
+        form_groups(state, {each: list(groups) for each, groups in members.items() if groups}, now_ms)
         for key, _ in by_kind.get("group", ()):
             state.changed["group", key] = None
     return state

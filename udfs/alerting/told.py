@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from udfs.alerting.alert import Alert
 from udfs.alerting.alert_order import in_order
@@ -68,12 +67,8 @@ class Told:
     def _content(self, send_resolved: bool) -> "_Content":  # noqa: FBT001 - the channel's own word
         wanted = [each for each in self._shown if send_resolved or each in self.firing]
         identities = in_order(wanted, self._alerts)
-        resolved = tuple(each not in self.firing for each in identities)
-        alerts = tuple(
-            # An end in the future is no end yet.
-            self._alerts[each] if is_over else replace(self._alerts[each], ends_at_ms=None, times_out=False)
-            for each, is_over in zip(identities, resolved, strict=True)
-        )
+        resolved = tuple([each not in self.firing for each in identities])
+        alerts = tuple([self._alerts[each] for each in identities])
         return _Content(alerts, resolved, tuple(identities), *common_to(alerts))
 
 

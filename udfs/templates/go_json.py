@@ -1,6 +1,5 @@
 """JSON as Go's encoder writes it: fields in their order, keys of maps sorted, `<`, `>` and `&` escaped."""
 
-import re
 from json.encoder import encode_basestring
 from typing import Any, Final
 
@@ -11,7 +10,8 @@ from udfs.templates.printing import type_name
 from udfs.templates.problem import ValueProblem
 from udfs.templates.values import KV, AlertData, Alerts, Data, Pair, Pairs, Strings
 
-_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
+_UNSAFE: Final = "<>&\u2028\u2029"
+_ESCAPES: Final = str.maketrans({char: f"\\u{ord(char):04x}" for char in _UNSAFE})
 
 
 def go_json(value: Any) -> str:  # noqa: PLR0911 - a table
@@ -45,7 +45,8 @@ def text_json(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return text if _UNSAFE.search(text) is None else _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    # A search per character is far quicker than one of a regular expression for all of them.
+    return text.translate(_ESCAPES) if any(char in text for char in _UNSAFE) else text
 
 
 def _time(value: GoTime) -> str:

@@ -126,8 +126,8 @@ METHODS: Final[dict[type, Mapping[str, Callable[..., Any]]]] = {
 }
 
 
-def data_of(notification: Notification) -> Data:
-    """Return what the templates of a channel see of a notification."""
+def data_of(notification: Notification, label_set: Callable[[dict[str, str]], KV] = KV) -> Data:
+    """Return what the templates of a channel see of a notification; `label_set` makes what they see of its labels."""
     identities = notification.fingerprints or fingerprints([alert.labels for alert in notification.alerts])
     return Data(
         Receiver=_META.sub(r"\\\1", notification.receiver),
@@ -135,8 +135,8 @@ def data_of(notification: Notification) -> Data:
         Alerts=Alerts(
             AlertData(
                 Status="resolved" if resolved else "firing",
-                Labels=KV(alert.labels),
-                Annotations=KV(alert.annotations),
+                Labels=label_set(alert.labels),
+                Annotations=label_set(alert.annotations),
                 StartsAt=time_of(alert.starts_at_ms),
                 EndsAt=time_of(alert.ends_at_ms if resolved else None),
                 GeneratorURL=alert.generator_url,

@@ -41,7 +41,7 @@ class Drop(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A notification is to be sent: pending."""
+    """A notification is to be sent, and its first try begins: sending, as it may be heard from now on."""
 
     notification_id: str
     receiver: str
@@ -54,7 +54,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Try(Struct, frozen=True):
-    """A try begins: sending."""
+    """Another try begins: sending."""
 
     notification_id: str
     tries: int

@@ -126,8 +126,9 @@ def grouped(changes: Iterable[Change]) -> Iterator[tuple[str, list[tuple[Value, 
 
 _PLAN: Final = (
     f"INSERT INTO dispatch_notifications ({_NOTIFICATION}) "  # noqa: S608 - names of ours
-    "VALUES (?, 'pending', ?, ?, ?, ?, ?, ?, 0, 0, '', ?) ON CONFLICT (notification_id) DO UPDATE SET "
-    "state = excluded.state, changed_at_ms = excluded.changed_at_ms, not_before_at_ms = 0, payload = excluded.payload"
+    "VALUES (?, 'sending', ?, ?, ?, ?, ?, ?, 1, 0, '', ?) ON CONFLICT (notification_id) DO UPDATE SET "
+    "state = excluded.state, changed_at_ms = excluded.changed_at_ms, tries = excluded.tries, not_before_at_ms = 0, "
+    "payload = excluded.payload"
 )
 _TRY: Final = (
     "UPDATE dispatch_notifications SET state = 'sending', changed_at_ms = ?, tries = ? WHERE notification_id = ?"

@@ -49,7 +49,7 @@ def alertmanager_body(context: MessageContext, most_alerts: int = 0) -> bytes:
 
 
 def _with_group(context: MessageContext, most_alerts: int, version: str = "") -> str:
-    data, left_out = context.limited(most_alerts)
+    data, left_out = context.for_json(most_alerts)
     notification = context.notification
     tail = [f'"version":{text_json(version)}'] if version else []
     tail += [
