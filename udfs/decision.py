@@ -12,7 +12,7 @@ from udfs.detector import Detector
 from udfs.kernels import Floats, kernel
 from udfs.stats.peaks import FROM_DECADES, PEAKS_WIDTH
 
-HEADER_VERSION = 2
+HEADER_VERSION = 3
 HEADER_WIDTH = 7
 SAMPLES, FIRST_AT, LAST_AT, RUN, RUN_SINCE, TOLD_AT, TOLD_RANK = range(HEADER_WIDTH)
 """Observations the baseline rests on; when the first and the newest were; anomalous ones in a row and since when; when
@@ -88,16 +88,28 @@ def _far_score(detector: Detector) -> float:
 
 
 @kernel
-def is_far(deviation: float, policy: Floats) -> bool:
-    """Return whether a deviation, on a side that is told of, is as far out as one in a hundred should be."""
-    return abs(deviation) >= policy[_FAR] and deviation * policy[_SIDE] >= 0.0
+def told_size(deviation: float, policy: Floats) -> float:
+    """Return how far out a deviation is, 0 on a side that is not told of."""
+    return abs(deviation) if deviation * policy[_SIDE] >= 0.0 else 0.0
+
+
+@kernel
+def law_reach(policy: Floats) -> float:
+    """Return the deviation that is as far out as one in a hundred should be by the detector's law."""
+    return policy[_FAR]
+
+
+@kernel
+def is_particular(policy: Floats) -> bool:
+    """Return whether false alarms are accepted at a certain rate only."""
+    return policy[_ACCEPTED] < np.inf
 
 
 @kernel
 def is_rare(header: Floats, decades: float, policy: Floats) -> bool:
     """Return whether what is so improbable for its series comes less often than false alarms are accepted."""
     lasted_ms = header[LAST_AT] - header[FIRST_AT]
-    if policy[_ACCEPTED] == np.inf or lasted_ms <= 0.0:
+    if lasted_ms <= 0.0:
         return True
     return decades >= math.log10(header[SAMPLES] * WEEK_MS / lasted_ms / policy[_ACCEPTED])
 

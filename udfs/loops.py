@@ -25,21 +25,23 @@ from udfs.decision import (
     WARNING_RANK,
     count_run,
     is_anomalous,
-    is_far,
     is_forgotten,
     is_heavy_enough,
     is_new_level,
+    is_particular,
     is_rare,
     is_warm,
+    law_reach,
     note,
     rank_of,
     reach_of,
     tell,
     threshold_of,
+    told_size,
 )
 from udfs.flags import FLAG_WIDTH, with_room, write_evidence, write_verdict
 from udfs.kernels import Floats, Integers, kernel
-from udfs.stats.peaks import HIGHEST, note_decades, own_decades
+from udfs.stats.peaks import DOUBT, HIGHEST, note_decades, note_deviation, own_decades, own_reach
 
 FIRST_ROOM = 16
 """Flags that a batch has room for before its table must grow."""
@@ -78,7 +80,7 @@ def _begin_again(header: Floats, state: Floats, states: Floats, row: int, start:
         state[k] = 0.0
 
 
-def over_series(  # noqa: C901 - each call of a kernel costs: references to arrays are counted
+def over_series(  # noqa: C901, PLR0912, PLR0915 - each call of a kernel costs: references to arrays are counted
     states: Floats,
     column: int,
     width: int,
@@ -121,11 +123,17 @@ def over_series(  # noqa: C901 - each call of a kernel costs: references to arra
                 continue
             deviation = _score(state, x, volume, at, parameters) if warm else 0.0
             anomalous = is_anomalous(deviation, policy)
-            far = is_far(deviation, policy)
-            surprise = _surprise(abs(deviation), parameters) if anomalous or far else 0.0
             peaks, samples = start + HEADER_WIDTH, header[SAMPLES]
-            decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
-            anomalous = anomalous and is_rare(header, decades, policy)
+            size, reach = told_size(deviation, policy), own_reach(states, rows[i], peaks, law_reach(policy))
+            far = size >= reach
+            surprise = 0.0
+            if anomalous or far:
+                surprise = _surprise(abs(deviation) * law_reach(policy) / reach, parameters)
+            if warm:
+                note_deviation(states, rows[i], peaks, min(size, reach))
+            decades = own_decades(states, rows[i], peaks, surprise, samples, 0.0) if surprise > 0.0 else 0.0
+            if anomalous and is_particular(policy):
+                anomalous = is_rare(header, own_decades(states, rows[i], peaks, surprise, samples, DOUBT), policy)
             if far or states[rows[i], peaks + HIGHEST] > 0.0:
                 note_decades(states, rows[i], peaks, surprise, samples, far)
             if anomalous or header[RUN] > 0.0:
@@ -150,7 +158,7 @@ def over_series(  # noqa: C901 - each call of a kernel costs: references to arra
     return table[:count].copy()
 
 
-def over_vectors(  # noqa: C901 - as above
+def over_vectors(  # noqa: C901, PLR0912 - as above
     states: Floats,
     column: int,
     width: int,
@@ -186,11 +194,12 @@ def over_vectors(  # noqa: C901 - as above
         warm = is_warm(header, at, policy)
         deviation = _score(state, x, volume, at, parameters, shares) if warm else 0.0
         anomalous = is_anomalous(deviation, policy)
-        far = is_far(deviation, policy)
+        far = told_size(deviation, policy) >= law_reach(policy)
         surprise = _surprise(deviation, parameters) if anomalous or far else 0.0
         peaks, samples = column + HEADER_WIDTH, header[SAMPLES]
-        decades = own_decades(states, rows[i], peaks, surprise, samples) if surprise > 0.0 else 0.0
-        anomalous = anomalous and is_rare(header, decades, policy)
+        decades = own_decades(states, rows[i], peaks, surprise, samples, 0.0) if surprise > 0.0 else 0.0
+        if anomalous and is_particular(policy):
+            anomalous = is_rare(header, own_decades(states, rows[i], peaks, surprise, samples, DOUBT), policy)
         if far or states[rows[i], peaks + HIGHEST] > 0.0:
             note_decades(states, rows[i], peaks, surprise, samples, far)
         if anomalous or header[RUN] > 0.0:

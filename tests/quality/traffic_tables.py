@@ -70,7 +70,8 @@ REQUESTED = """### Requested and observed
 
 With `false_alarms_per_week` a detector tells what comes so seldom in its own series. Here that alone decides (`warning`
 is next to nothing), over the same hours without a fault: how many false alarms were requested of all series together,
-and how many came. Alarms within ten minutes count as one.
+and how many came. Alarms within ten minutes count as one. What is seldom in a young series is a guess: most of what
+`cusum-1m` tells beyond one a week comes in its first four hours, while errors of a mean that is not known well add up.
 """
 
 PLANTED = f"""### Planted faults

@@ -1,9 +1,11 @@
 """Decision: when a deviation is told, how severe it is, and when a changed level is the new normal."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from udfs.decision import WEEK_MS
 from udfs.detector import Detector
 from udfs.detectors.zscore import ZScore
 from udfs.driver import Driver
@@ -54,6 +56,20 @@ ORDINARY = [100.0, 101.0, 99.0, 100.5, 99.5] * 4
 def test_nothing_is_told_before_enough_samples() -> None:
     assert told(run(detector(warm_up_samples=10), [*ORDINARY[:9], 1e6])) == []
     assert told(run(detector(warm_up_samples=10), [*ORDINARY[:10], 1e6])) == [(10, 2)]
+
+
+@pytest.mark.parametrize(("spread", "per_week", "least"), [(0.3, 10.0, 0.5), (0.3, 40.0, 0.5), (0.02, 40.0, 0.1)])
+def test_false_alarms_come_as_often_as_they_are_accepted(spread: float, per_week: float, least: float) -> None:
+    """Twelve hours of windows of 10 s; the smaller spread is far below the floor, where by the law nothing is told."""
+    series, windows, step_ms = 200, 4_320, 10_000
+    of = detector(scale="log", floor=0.1, false_alarms_per_week=per_week, warning=1e-3, critical=None, half_life=360)
+    driver = Driver(of, NAMES)
+    values = np.exp(np.random.default_rng(7).normal(7.0, spread, windows * series)).reshape(-1, 1)
+    rows = np.tile(np.arange(series), windows)
+    at_ms = np.repeat(START_AT_MS + step_ms * np.arange(windows), series)
+    flags = driver.run(np.zeros((series, driver.width)), 0, rows, at_ms, values, np.ones(len(rows)))
+    accepted = per_week * series * windows * step_ms / WEEK_MS
+    assert least * accepted < len(flags.i) < 2 * accepted
 
 
 def test_nothing_is_told_before_enough_time() -> None:

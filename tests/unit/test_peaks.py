@@ -8,7 +8,17 @@ from scipy import stats as reference
 
 from udfs.calibration import deviation_decades
 from udfs.kernels import Floats
-from udfs.stats.peaks import FROM_DECADES, MEMORY_PEAKS, PEAKS_WIDTH, PRIOR_PEAKS, note_decades, own_decades
+from udfs.stats.peaks import (
+    DOUBT,
+    FROM_DECADES,
+    MEMORY_PEAKS,
+    PEAKS_WIDTH,
+    PRIOR_PEAKS,
+    note_decades,
+    note_deviation,
+    own_decades,
+    own_reach,
+)
 
 
 def after(decades: Floats) -> Floats:
@@ -21,13 +31,40 @@ def after(decades: Floats) -> Floats:
 
 def decades_of(states: Floats, decades: float) -> float:
     """Return what is rare for the series right after its newest excursion."""
-    return own_decades(states, 0, 0, decades, float(states[0, 1]))
+    return own_decades(states, 0, 0, decades, float(states[0, 1]), 0.0)
 
 
-def test_nothing_known_means_that_the_law_holds() -> None:
+def test_nothing_known_means_that_the_law_holds_unless_it_is_doubted() -> None:
     states = np.zeros((1, PEAKS_WIDTH))
     for decades in (0.0, 1.0, 2.0, 4.0, 9.0):
         assert decades_of(states, decades) == pytest.approx(decades)
+    for decades in (4.0, 9.0):
+        assert FROM_DECADES < own_decades(states, 0, 0, decades, 0.0, DOUBT) < decades
+
+
+def test_doubt_goes_as_excursions_come() -> None:
+    states = after(-np.log10(np.random.default_rng(8).random(50_000)))
+    doubted = own_decades(states, 0, 0, 5.0, float(states[0, 1]), DOUBT)
+    assert doubted == pytest.approx(decades_of(states, 5.0), abs=0.2)
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 3.0])
+def test_excursions_begin_within_reach_of_what_a_series_does_but_not_beyond_the_law(spread: float) -> None:
+    law, states = reference.norm.isf(0.005), np.zeros((1, PEAKS_WIDTH))
+    deviations = np.abs(np.random.default_rng(6).normal(0.0, spread, 5_000))
+    assert own_reach(states, 0, 0, law) == law
+    for each in deviations.tolist():
+        note_deviation(states, 0, 0, min(each, own_reach(states, 0, 0, law)))
+    reach = own_reach(states, 0, 0, law)
+    assert reach <= law
+    assert reach == law or 3.0 * spread < reach < 5.0 * spread
+
+
+def test_series_that_never_deviates_is_not_alarmed_by_a_breath() -> None:
+    law, states = 2.5, np.zeros((1, PEAKS_WIDTH))
+    for _ in range(1_000):
+        note_deviation(states, 0, 0, 0.0)
+    assert own_reach(states, 0, 0, law) > law / 100
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,6 +8,9 @@ et al. 2017, Anomaly detection in streams with extreme value theory). Until a se
 detector's own law counts as some of them. Neighbours beyond the threshold are one excursion, since they are one
 alarm (Coles 2001, An introduction to statistical modeling of extreme values, chapter 5).
 
+Where deviations are much smaller than the law has them, because a detector takes no spread for less than its floor,
+none would ever come so far. There excursions begin at a multiple of the series' own spread, and deviations count in it.
+
 State: PEAKS_WIDTH floats, zeros at first.
 """
 
@@ -15,10 +18,11 @@ import math
 
 from udfs.kernels import Floats, kernel
 
-PEAKS_WIDTH = 6
-_SEEN, _SAMPLES, _PEAKS, _MEAN, _SQUARE, HIGHEST = range(PEAKS_WIDTH)
+PEAKS_WIDTH = 8
+_SEEN, _SAMPLES, _PEAKS, _MEAN, _SQUARE, HIGHEST, _SCORED, _SPREAD = range(PEAKS_WIDTH)
 """Observations up to the newest excursion, and the series' samples then; excursions, slowly forgotten with them; mean
-and mean square of their excesses; how far the present one goes, 0 if there is none."""
+and mean square of their excesses; how far the present one goes, 0 if there is none; deviations that were seen, slowly
+forgotten, and their mean square."""
 
 FROM_DECADES = 2.0
 """One in a hundred observations, if the detector's law holds."""
@@ -29,6 +33,12 @@ MEMORY_PEAKS = 200.0
 _LARGEST_EXCESS = 4.0
 """An excursion teaches no more than this many decades beyond the threshold, or one outage would hide the next."""
 _LARGEST_SHAPE = 0.5
+DOUBT = 2.0
+"""Where too many alarms are worse than too few, the shape of a tail is no less than this divided by the excursions."""
+_REACH, _LEAST_REACH = 3.5, 0.05
+"""Where excursions begin in a series that deviates little: standard deviations, and share of the law's threshold."""
+_LEAST_SCORED, _MEMORY_SCORED, _DOUBT_SCORED = 10.0, 500.0, 80.0
+"""Deviations from which on their spread is believed, that are remembered, and at which twice of it is believed only."""
 _PER_DECADE = math.log(10.0)
 _PRIOR_SEEN = PRIOR_EXCURSIONS * 10.0**FROM_DECADES
 _PRIOR_MEAN = 1.0 / _PER_DECADE
@@ -37,7 +47,7 @@ _LIGHT = 1e-6
 
 
 @kernel
-def own_decades(states: Floats, row: int, at: int, decades: float, samples: float) -> float:
+def own_decades(states: Floats, row: int, at: int, decades: float, samples: float, doubt: float) -> float:
     """Return how improbable a deviation is for a series, in decades, >= 0.
 
     The state begins at `states[row, at]`; `samples` is how many observations the series' baseline rests on, from which
@@ -52,11 +62,29 @@ def own_decades(states: Floats, row: int, at: int, decades: float, samples: floa
     mean = _PRIOR_MEAN + known * (states[row, at + _MEAN] - _PRIOR_MEAN)
     square = _PRIOR_SQUARE + known * (states[row, at + _SQUARE] - _PRIOR_SQUARE)
     ratio = mean * mean / max(square - mean * mean, _LIGHT)
-    shape = min(max(0.5 * (1.0 - ratio), 0.0), _LARGEST_SHAPE)
+    shape = min(max(0.5 * (1.0 - ratio), doubt / (PRIOR_PEAKS + excursions)), _LARGEST_SHAPE)
     scale = max(mean * (1.0 - shape), _LIGHT)
     if shape < _LIGHT:
         return first + excess / scale / _PER_DECADE
     return first + math.log10(1.0 + shape * excess / scale) / shape
+
+
+@kernel
+def own_reach(states: Floats, row: int, at: int, reach: float) -> float:
+    """Return the deviation at which excursions begin: `reach`, which is the law's, or less if the series needs less."""
+    scored = states[row, at + _SCORED]
+    if scored < _LEAST_SCORED:
+        return reach
+    spread = (1.0 + _DOUBT_SCORED / scored) * math.sqrt(states[row, at + _SPREAD])
+    return min(reach, max(_REACH * spread, _LEAST_REACH * reach))
+
+
+@kernel
+def note_deviation(states: Floats, row: int, at: int, deviation: float) -> None:
+    """Note a deviation of a series that is warm, 0 for one on a side that is not told of."""
+    scored = min(states[row, at + _SCORED] + 1.0, _MEMORY_SCORED)
+    states[row, at + _SCORED] = scored
+    states[row, at + _SPREAD] += (deviation * deviation - states[row, at + _SPREAD]) / scored
 
 
 @kernel
