@@ -73,7 +73,7 @@ def send(stack: Stack) -> None:
     producer.produce(CONFIG.name, RULE, key=b"rule/slow")
     producer.produce(CONFIG.name, b"{}", key=b"rule/none")
     assert producer.flush(30) == 0
-    wait_until(lambda: rest_total(stack, "sentinel_kind_refused") == 2, "both subtasks to hear", deadline_s=60)
+    wait_until(lambda: rest_total(stack, "sentinel_kind_refused") == 2, "both subtasks to hear", deadline_s=180)
     for event in GOOD:
         producer.produce(TELEMETRY.name, encode(event), key=f"{event.tenant_id}|{event.application_id}")
     for partition in range(TELEMETRY.partitions):
