@@ -38,7 +38,8 @@ DOUBT = 2.0
 _REACH, _LEAST_REACH = 3.5, 0.05
 """Where excursions begin in a series that deviates little: standard deviations, and share of the law's threshold."""
 _LEAST_SCORED, _MEMORY_SCORED, _DOUBT_SCORED = 10.0, 500.0, 80.0
-"""Deviations from which on their spread is believed, that are remembered, and at which twice of it is believed only."""
+"""How many deviations there are before their spread is believed at all, how many are remembered, and after how many it
+is still taken for twice what it seems."""
 _PER_DECADE = math.log(10.0)
 _PRIOR_SEEN = PRIOR_EXCURSIONS * 10.0**FROM_DECADES
 _PRIOR_MEAN = 1.0 / _PER_DECADE

@@ -48,8 +48,6 @@ class TemplateSet:
         return self._rendered(text, data, now_ms, is_html=True)
 
     def _rendered(self, text: str, data: Any, now_ms: int, *, is_html: bool) -> str:
-        if "{{" not in text and not is_html:
-            return text
         return Execution(self._parsed(text), data, now_ms, is_html=is_html).run("")
 
     def _parse(self, text: str) -> dict[str, Body]:

@@ -90,7 +90,10 @@ class _CheckedNames(AbstractResolver):
         self._allowed = allowed
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the connector wants those of any
     ) -> list[ResolveResult]:
         return [
             ResolveResult(
@@ -102,7 +105,6 @@ class _CheckedNames(AbstractResolver):
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
             for address in await checked_addresses(host, port, self._allowed)
-            if family in (socket.AF_UNSPEC, socket.AF_INET6 if ":" in address else socket.AF_INET)
         ]
 
     async def close(self) -> None:

@@ -121,10 +121,13 @@ class HttpClient:
 
     def _session(self, *, is_proxied: bool) -> aiohttp.ClientSession:
         if is_proxied not in self._sessions:
+            if is_proxied:
+                # A configured proxy's own address needs no permission.
+                connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_S)
+            else:
+                connector = GuardedConnector(self._allowed, most=_CONNECTIONS, keep_s=_KEEP_S)
             self._sessions[is_proxied] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_S)
-                if is_proxied  # A configured proxy's own address needs no permission.
-                else GuardedConnector(self._allowed, most=_CONNECTIONS, keep_s=_KEEP_S),
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Accept", "Accept-Encoding"),
                 auto_decompress=False,

@@ -16,7 +16,7 @@ class NotificationState(StrEnum):
     """Where a notification is on its way to its receiver."""
 
     PENDING = "pending"
-    """Waits for its first or next try."""
+    """Waits for its next try."""
     SENDING = "sending"
     """A try has begun and its answer is not recorded: after a crash here the receiver may hear it again."""
     SENT = "sent"

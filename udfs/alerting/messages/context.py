@@ -53,6 +53,7 @@ class MessageContext:
 
     def text(self, template: str) -> str:
         """Return what a template says of the notification; raises TemplateError."""
+        # Most texts are plain: neither they nor the data, which only templates see, have to be prepared.
         return self._templates.text(template, self.data, self.now_ms) if "{{" in template else template
 
     def html(self, template: str) -> str:
