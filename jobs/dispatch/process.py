@@ -22,6 +22,7 @@ from jobs.dispatch.outbox.opening import open_store
 from jobs.dispatch.outbox.store import DeposedError, OutboxStore, StoreUnavailableError
 from jobs.dispatch.web_server import WebServer
 from jobs.errors import SentinelError
+from schemas.prepared import prepare_types
 
 LOG = logging.getLogger("dispatch")
 _T = TypeVar("_T")
@@ -37,6 +38,7 @@ class DispatchProcess:
 
     def __init__(self, options: Options) -> None:
         """Read the configuration and open the outbox. Raises SentinelError if either cannot be."""
+        prepare_types()
         self.options = options
         self.started_at_ms = wall_clock()
         self.metrics = Metrics()

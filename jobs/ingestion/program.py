@@ -14,6 +14,7 @@ from jobs.ingestion.buffer import Buffer
 from jobs.ingestion.front import Front
 from jobs.ingestion.request_metrics import RequestMetrics
 from jobs.ingestion.settings import IngestionSettings, load
+from schemas.prepared import prepare_types
 
 if TYPE_CHECKING:
     from jobs.ingestion.rejected_letters import RejectedLetters
@@ -67,6 +68,7 @@ class Program:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload, front)
+        prepare_types()
         outlet.start()
         await front.start()
         listeners = self._listeners(front, loop)
