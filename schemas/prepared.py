@@ -14,8 +14,9 @@ from msgspec import Struct
 def prepare_types() -> None:
     """Have every type of record that is known by now described; call it before there are threads."""
     for kind in known_types(Struct):
-        # A type that cannot be decoded, such as one that holds a choice of two without tags, is not decoded anywhere.
-        with suppress(TypeError):
+        # A type that cannot be decoded, with a field that may be one of two, or of a type that is named for the type
+        # checker alone, is not decoded anywhere.
+        with suppress(TypeError, NameError):
             msgspec.json.Decoder(kind)
 
 
