@@ -9,15 +9,19 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from jobs.backtest.control import in_force
 from jobs.backtest.telemetry import Backtest, Correlations, backtest
 from jobs.demo.scene import APPLICATIONS, Scene, default_scene
-from jobs.replay.faults import FaultPlan
+from jobs.replay.faults import Fault, FaultKind, FaultPlan, Scope
 from jobs.replay.plan import default_plan
 from jobs.replay.truth import ground_truth
 from jobs.replay.world import World, default_world
 from jobs.score.score import Score, score
+from jobs.training.fit import fit
+from jobs.training.windows import join
 from schemas.anomaly import Anomaly
 from schemas.incident import Incident
+from schemas.model import PublishedModel
 from schemas.time import to_at_ms
 from udfs.settings import DetectionSettings
 
@@ -28,6 +32,19 @@ CLEAN_SEEDS = (201, 202)
 """Both are other seeds than those that thresholds were chosen with (1 to 20)."""
 HOUR_MS = 3_600_000
 PLANTED_MS, CLEAN_MS = 3 * HOUR_MS, 12 * HOUR_MS
+SMALL_SEEDS, TRAINED_SEED, DAILY_SEEDS = (111, 112, 113), 211, (121, 122)
+SMALL_MS, DAILY_MS = 6 * HOUR_MS, 72 * HOUR_MS
+SMALL = (
+    (FaultKind.LATENCY, 1.4),
+    (FaultKind.TTFT, 1.6),
+    (FaultKind.TOKENS, 0.5),
+    (FaultKind.TOKENS, 1.6),
+    (FaultKind.COST, 1.4),
+    (FaultKind.COST, 0.5),
+    (FaultKind.LATENCY, 0.5),
+)
+"""What changes, and times how much: less than thresholds for single metrics are made for, or downwards."""
+DAILY_APPLICATIONS, DAILY_RATE_PER_S, DAILY_SWING, DAILY_REMAINS = 8, 8.0, 0.6, 0.25
 LEAST_CALLS_PER_MIN = 20.0
 """Below, a fault of some minutes cannot be told from chance."""
 _LATE_MS = 1_000
@@ -71,9 +88,57 @@ def scattered_scene(seed: int) -> Scene:
         }
         scope = replace(fault.scope, **{name: named[name] for name in named if getattr(fault.scope, name)})
         faults.append(replace(fault, scope=scope))
+    return _planted(world, faults, seed, PLANTED_MS)
+
+
+def small_scene(seed: int) -> Scene:
+    """Return small changes of a quarter of an hour, on applications drawn at random among those with calls enough."""
+    world = default_world(applications=APPLICATIONS)
+    places = _busy_enough(world)
+    order = np.random.default_rng([seed, 9]).permutation(len(places)).tolist()
+    faults = []
+    for number, (kind, magnitude) in enumerate(SMALL):
+        application = world.applications[places[order[number % len(order)]]]
+        model = world.models[application.models[0]]
+        scope = Scope(
+            tenant_id=application.tenant_id,
+            application_id=application.application_id,
+            provider=model.provider,
+            model=model.name,
+        )
+        faults.append(Fault(kind=kind, magnitude=magnitude, after=f"{150 + 30 * number}m", lasts="15m", scope=scope))
+    return _planted(world, faults, seed, SMALL_MS)
+
+
+def daily_scene(seed: int) -> Scene:
+    """Return three days with a daily course, on the third of which a part of each application's calls fails to come."""
+    world = default_world(applications=DAILY_APPLICATIONS, rate_per_s=DAILY_RATE_PER_S, daily_swing=DAILY_SWING)
+    faults = [
+        Fault(
+            kind=FaultKind.SILENCE,
+            magnitude=DAILY_REMAINS,
+            after=f"{49 + 2 * number}h",
+            lasts="30m",
+            scope=Scope(tenant_id=each.tenant_id, application_id=each.application_id),
+        )
+        for number, each in enumerate(world.applications)
+    ]
+    return _planted(world, faults, seed, DAILY_MS)
+
+
+def _planted(world: World, faults: list[Fault], seed: int, duration_ms: int) -> Scene:
     plan = FaultPlan(faults=tuple(faults))
-    planted = ground_truth(world, plan, seed=seed, start_at_ms=START_AT_MS, duration_ms=PLANTED_MS)
-    return Scene(world=world, plan=plan, planted=planted, seed=seed, start_at_ms=START_AT_MS, duration_ms=PLANTED_MS)
+    planted = ground_truth(world, plan, seed=seed, start_at_ms=START_AT_MS, duration_ms=duration_ms)
+    return Scene(world=world, plan=plan, planted=planted, seed=seed, start_at_ms=START_AT_MS, duration_ms=duration_ms)
+
+
+def trained_models() -> list[PublishedModel]:
+    """Return a model for each detector of the default configuration that needs one, of hours without a fault."""
+    settings, healthy = DetectionSettings(), replace(clean_scene(TRAINED_SEED), duration_ms=SMALL_MS)
+    summaries = backtest((record.value for record in healthy.records(partitions=1)), settings).summaries
+    return [
+        fit(join(summaries, each), each, seed=1, now_ms=START_AT_MS) for each in settings.detectors if each.needs_model
+    ]
 
 
 def _busy_enough(world: World) -> list[int]:
@@ -84,10 +149,11 @@ def _busy_enough(world: World) -> list[int]:
     ]
 
 
-def run_of(scene: Scene, settings: DetectionSettings | None = None) -> Run:
+def run_of(scene: Scene, settings: DetectionSettings | None = None, models: Iterable[PublishedModel] = ()) -> Run:
     """Return what is said of a scene."""
-    in_force = settings or DetectionSettings(summaries="none")
-    result = backtest((record.value for record in scene.records(partitions=1)), in_force)
+    settings = settings or DetectionSettings(summaries="none")
+    control = in_force((), list(models), settings.detectors)
+    result = backtest((record.value for record in scene.records(partitions=1)), settings, control)
     return Run(scene.seed, result, score(scene.planted, result.anomalies, result.incidents))
 
 

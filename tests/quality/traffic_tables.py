@@ -2,38 +2,51 @@
 
     python -m tests.quality.traffic_tables
 
-prints this part of docs/quality.md, in about six minutes of one core, and on standard error how far it is.
+prints this part of docs/quality.md, in about ten minutes of one core, and on standard error how far it is.
 """
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from msgspec.structs import replace
 
 from jobs.demo.scene import APPLICATIONS, Scene
 from jobs.replay.faults import FaultKind
+from jobs.replay.truth import PlantedFault
 from jobs.replay.world import default_world
 from jobs.score.evidence import is_consequence, is_sign
 from jobs.score.score import Finding, score
 from schemas.anomaly import EntityType, Severity
+from schemas.model import PublishedModel
 from schemas.time import to_at_ms
 from tests.quality.page import table
 from tests.quality.traffic import (
     CLEAN_MS,
     CLEAN_SEEDS,
+    DAILY_APPLICATIONS,
+    DAILY_MS,
+    DAILY_REMAINS,
+    DAILY_SEEDS,
+    DAILY_SWING,
     HOUR_MS,
     LEAST_CALLS_PER_MIN,
     PLANTED_MS,
     PLANTED_SEEDS,
+    SMALL_MS,
+    SMALL_SEEDS,
+    TRAINED_SEED,
     Run,
     clean_scene,
+    daily_scene,
     incidents_of,
     run_of,
     scattered_scene,
+    small_scene,
     steady_scene,
+    trained_models,
 )
 from udfs.detectors.defaults import default_detectors
 from udfs.settings import DetectionSettings
@@ -83,10 +96,28 @@ Every kind of fault once in {_PLANTED}, each for a few minutes, for each of the 
 SCATTERED = f"""Then on applications drawn at random among those with {LEAST_CALLS_PER_MIN:g} calls a minute or more:
 """
 
+_HOURS, _DAILY_HOURS = SMALL_MS // HOUR_MS, DAILY_MS // HOUR_MS
+
+SMALL_CHANGES = f"""### Small changes
+
+Changes of a quarter of an hour that are smaller than thresholds of single metrics are made for, or go downwards, on
+applications drawn at random ({_HOURS}h for each of the seeds {SMALL_SEEDS[0]} to {SMALL_SEEDS[-1]}). The detectors that
+need a model have one of {_HOURS}h without a fault (seed {TRAINED_SEED}), as `sentinel train` makes it. *Jointly* counts
+the faults that only detectors told of that look at all metrics together.
+"""
+
+DAILY = f"""### Volume by the hour
+
+{DAILY_APPLICATIONS} applications whose traffic has a daily course (times {1 - DAILY_SWING:g} to {1 + DAILY_SWING:g})
+besides the bursts of the traces, {_DAILY_HOURS}h for each of the seeds {DAILY_SEEDS[0]} and {DAILY_SEEDS[-1]}. On the
+third day {1 - DAILY_REMAINS:.0%} of the calls of each application fail to come for half an hour.
+"""
+
 ADDED = """### What each detector adds
 
-Over all of these runs. *Right* is the share of a detector's anomalies that a planted fault explains; *first* counts the
-faults of which it was the first to tell, *lost without it* those that would not be found if it were silent.
+Over all runs with planted faults. *Right* is the share of a detector's anomalies that a planted fault explains; *first*
+counts the faults of which it was the first to tell, *alone* those of which no other told, *lost without it* those that
+would not be found if it were silent.
 """
 
 
@@ -95,6 +126,9 @@ def measure() -> str:
     clean = [_told_of("nothing planted", clean_scene(seed)) for seed in CLEAN_SEEDS]
     steady = [_told_of("the steadiest", steady_scene(seed)) for seed in PLANTED_SEEDS]
     scattered = [_told_of("drawn at random", scattered_scene(seed)) for seed in PLANTED_SEEDS]
+    models = trained_models()
+    small = [_told_of("small changes", small_scene(seed), models=models) for seed in SMALL_SEEDS]
+    daily = [_told_of("by the hour", daily_scene(seed)) for seed in DAILY_SEEDS]
     parts = [
         TOP,
         _clean_table(clean),
@@ -104,16 +138,29 @@ def measure() -> str:
         _fault_table(steady),
         SCATTERED,
         _fault_table(scattered),
-        _precision_table({"the steadiest": steady, "drawn at random": scattered}),
+        SMALL_CHANGES,
+        _fault_table(small, {each.detector_id for each in default_detectors() if each.form == "vector"}),
+        DAILY,
+        _fault_table(daily),
+        _precision_table(
+            {
+                "the steadiest": steady,
+                "drawn at random": scattered,
+                "drawn at random, small changes": small,
+                "volume by the hour": daily,
+            }
+        ),
         ADDED,
-        _detector_table(steady + scattered, clean),
+        _detector_table(steady + scattered + small + daily, clean),
     ]
     return "\n".join(parts)
 
 
-def _told_of(name: str, scene: Scene, settings: DetectionSettings | None = None) -> Run:
+def _told_of(
+    name: str, scene: Scene, settings: DetectionSettings | None = None, models: Iterable[PublishedModel] = ()
+) -> Run:
     """Return a run, and say on standard error that it is done."""
-    run = run_of(scene, settings)
+    run = run_of(scene, settings, models)
     found = sum(each.is_found for each in run.score.findings)
     sys.stderr.write(
         f"{name}, seed {run.seed}: {run.result.records:,} records, {found} of {len(run.score.findings)} faults found, "
@@ -163,18 +210,30 @@ def _requested_table() -> str:
     return table(("detector", "requested a week and series", "expected", "observed", "ratio"), rows)
 
 
-def _fault_table(runs: Sequence[Run]) -> str:
-    findings = [each for run in runs for each in run.score.findings]
+def _fault_table(runs: Sequence[Run], joint: Collection[str] = ()) -> str:
+    pairs = [(run, finding) for run in runs for finding in run.score.findings]
+    groups: dict[tuple[str, str], list[tuple[Run, Finding]]] = {}
+    for run, finding in sorted(pairs, key=lambda pair: _place_of(pair[1].fault)):
+        groups.setdefault((finding.fault.kind.value, f"{finding.fault.magnitude:g}"), []).append((run, finding))
     rows = []
-    for kind in FaultKind:
-        same = [each for each in findings if each.fault.kind is kind]
-        found = f"{sum(each.is_found for each in same)} of {len(same)}"
-        told = f"{sum(each.delay_ms is not None for each in same)}"
-        rows.append((kind.value, f"{same[0].fault.magnitude:g}", found, told, *_delays(same)))
-    share = sum(each.is_found for each in findings) / len(findings)
-    told = f"{sum(each.delay_ms is not None for each in findings)}"
-    rows.append(("**all**", "", f"{share:.1%}", told, *_delays(findings)))
-    return table(("fault", "times or share", "found", "told", "median delay", "90 % within"), rows)
+    for name, same in (*groups.items(), (("**all**", ""), pairs)):
+        findings = [each for _, each in same]
+        found, told = sum(each.is_found for each in findings), sum(each.delay_ms is not None for each in findings)
+        share = f"{found / len(same):.1%}" if same is pairs else f"{found} of {len(same)}"
+        row = (*name, share, f"{told}", *_delays(findings))
+        rows.append((*row, f"{sum(_told_only_by(joint, *pair) for pair in same)}") if joint else row)
+    head = ("fault", "times or share", "found", "told", "median delay", "90 % within")
+    return table((*head, "jointly") if joint else head, rows)
+
+
+def _place_of(fault: PlantedFault) -> tuple[int, float]:
+    return list(FaultKind).index(fault.kind), fault.magnitude
+
+
+def _told_only_by(detectors: Collection[str], run: Run, finding: Finding) -> bool:
+    """Return whether these detectors told of a fault, and no other did."""
+    tellers = {each.detector_id for each in run.result.anomalies if is_sign(finding.fault, each)}
+    return bool(tellers) and tellers <= set(detectors)
 
 
 def _delays(findings: Sequence[Finding]) -> tuple[str, str]:
@@ -212,7 +271,7 @@ def _precision_table(groups: dict[str, list[Run]]) -> str:
 
 def _detector_table(runs: Sequence[Run], clean: Sequence[Run]) -> str:
     settings = DetectionSettings()
-    told, right, first = Counter[str](), Counter[str](), Counter[str]()
+    told, right, first, alone = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for run in runs:
         faults = [each.fault for each in run.score.findings]
         for each in run.result.anomalies:
@@ -222,14 +281,17 @@ def _detector_table(runs: Sequence[Run], clean: Sequence[Run]) -> str:
             signs = [each for each in run.result.anomalies if is_sign(fault, each)]
             if signs:
                 first[min(signs, key=lambda each: (to_at_ms(each.timestamp), each.detector_id)).detector_id] += 1
+                tellers = {each.detector_id for each in signs}
+                alone.update(tellers if len(tellers) == 1 else ())
     quiet = Counter(each.detector_id for run in clean for each in run.result.anomalies)
     rows = []
     for name in (each.detector_id for each in settings.detectors):
         share = f"{right[name] / told[name]:.0%}" if told[name] else ""
         lost = sum(_lost_without(run, name, settings) for run in runs) if told[name] else 0
         per_day = f"{quiet[name] / _DAYS / len(clean):.1f}"
-        rows.append((f"`{name}`", f"{told[name]}", share, f"{first[name]}", f"{lost}", per_day))
-    return table(("detector", "anomalies", "right", "first", "lost without it", "a day when all is well"), rows)
+        rows.append((f"`{name}`", f"{told[name]}", share, f"{first[name]}", f"{alone[name]}", f"{lost}", per_day))
+    head = ("detector", "anomalies", "right", "first", "alone", "lost without it", "a day when all is well")
+    return table(head, rows)
 
 
 def _lost_without(run: Run, detector_id: str, settings: DetectionSettings) -> int:

@@ -43,6 +43,6 @@ def test_nothing_is_described_without_need() -> None:
 
 
 def test_types_that_cannot_be_decoded_are_left_alone() -> None:
-    """Those of ingestion and dispatch, some of whose fields are named for the type checker alone, or may be of two types."""
+    """Some of ingestion and dispatch have fields that are named for the type checker alone."""
     program = "import jobs.ingestion.program, jobs.dispatch.process, schemas.prepared as it; it.prepare_types()"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

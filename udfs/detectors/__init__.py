@@ -15,7 +15,7 @@ from udfs.detectors.cusum import Cusum
 from udfs.detectors.error_burst import ErrorBurst
 from udfs.detectors.error_rate import ErrorRate
 from udfs.detectors.habit import Habit
-from udfs.detectors.half_space_forest import HalfSpaceForest
+from udfs.detectors.hotelling import Hotelling
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
 from udfs.detectors.no_data import NoData
@@ -40,7 +40,7 @@ AnyDetector = (
     | Habit
     | NoData
     | Novelty
-    | HalfSpaceForest
+    | Hotelling
     | IsolationForest
     | Autoencoder
 )

@@ -12,7 +12,7 @@ from udfs.detectors.cusum import Cusum
 from udfs.detectors.error_burst import ErrorBurst
 from udfs.detectors.error_rate import ErrorRate
 from udfs.detectors.habit import Habit
-from udfs.detectors.half_space_forest import HalfSpaceForest
+from udfs.detectors.hotelling import Hotelling
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
 from udfs.detectors.no_data import NoData
@@ -25,7 +25,6 @@ _CALL = ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost_us
 _MEANS = ("latency_ms_mean", "ttft_ms_mean", "prompt_tokens_mean", "completion_tokens_mean", "cost_usd_mean")
 _TIMES = ("latency_ms_mean", "ttft_ms_mean")
 _WATCHED = (*_MEANS, "latency_ms_per_token")
-_RATES = ("calls_per_s", "tokens_per_s", "cost_usd_per_s")
 _ALL = (*_MEANS, "error_rate")
 
 _MINUTE_MS = 60_000
@@ -217,16 +216,19 @@ def _of_models() -> tuple[Detector, ...]:
             slack=1.0,
             warm_up_samples=60,
         ),
-        PercentileBand(
-            detector_id="volume-1m",
+        MovingAverage(
+            detector_id="seasonal-volume-1m",
             on="1m",
-            metrics=_RATES,
-            warning=3.5,
-            direction="high",
-            half_life=1_440,
-            floor=0.35,
-            consecutive=2,
-            warm_up_samples=120,
+            metrics=("calls_per_s",),
+            warning=2.5,
+            half_life=2_880,
+            floor=0.1,
+            smoothing=0.3,
+            season=True,
+            consecutive=3,
+            # Half a day, of which the first half teaches only the level.
+            warm_up_samples=720,
+            refractory_ms=10 * _MINUTE_MS,
         ),
         ErrorRate(
             detector_id="error-rate-1m",
@@ -236,15 +238,6 @@ def _of_models() -> tuple[Detector, ...]:
             rate_least=0.03,
             warm_up_samples=15,
             consecutive_critical=2,
-        ),
-        HalfSpaceForest(
-            detector_id="half-space-1m",
-            on="1m",
-            metrics=_ALL,
-            warning=7.0,
-            volume_min=5,
-            warm_up_samples=240,
-            consecutive=2,
         ),
         IsolationForest(
             detector_id="isolation-forest-1m",
@@ -266,46 +259,38 @@ def _of_models() -> tuple[Detector, ...]:
             consecutive=2,
             refractory_ms=10 * _MINUTE_MS,
         ),
+        Hotelling(
+            detector_id="joint-1m",
+            on="1m",
+            metrics=_MEANS,
+            warning=3.5,
+            critical=8.0,
+            volume_min=5,
+            warm_up_samples=45,
+            consecutive=2,
+            consecutive_critical=3,
+            refractory_ms=10 * _MINUTE_MS,
+        ),
     )
 
 
 def _of_providers() -> tuple[Detector, ...]:
     """Providers: what all applications of a tenant, or of all tenants, have in common."""
-    found: list[Detector] = []
     kinds: tuple[tuple[Literal["tenant_provider", "provider"], str, int], ...] = (
         ("tenant_provider", "tenant-provider", 10),
         ("provider", "provider", 20),
     )
-    for entity, prefix, volume_min in kinds:
-        found.append(
-            ErrorRate(
-                detector_id=f"{prefix}-error-rate-10s",
-                on="10s",
-                entity=entity,
-                warning=6.5,
-                critical=12.0,
-                volume_min=volume_min,
-                rate_least=0.05,
-                warm_up_samples=30,
-                consecutive_critical=2,
-            )
+    return tuple(
+        ErrorRate(
+            detector_id=f"{prefix}-error-rate-10s",
+            on="10s",
+            entity=entity,
+            warning=6.5,
+            critical=12.0,
+            volume_min=volume_min,
+            rate_least=0.05,
+            warm_up_samples=30,
+            consecutive_critical=2,
         )
-        found.append(
-            ZScore(
-                detector_id=f"{prefix}-zscore-10s",
-                on="10s",
-                entity=entity,
-                metrics=_TIMES,
-                warning=7.0,
-                critical=12.0,
-                direction="high",
-                volume_min=volume_min,
-                half_life=360,
-                floor=0.1,
-                consecutive=2,
-                consecutive_critical=3,
-                warm_up_samples=60,
-                warm_up_ms=10 * _MINUTE_MS,
-            )
-        )
-    return tuple(found)
+        for entity, prefix, volume_min in kinds
+    )
