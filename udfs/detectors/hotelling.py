@@ -19,6 +19,8 @@ _HUBER_REACH = 3.0
 # Windows after which scatter and correlations say something, and after which tails do.
 _CUT_AFTER = 8.0
 _TAIL_AFTER = 30.0
+# What the first window at new levels counts for: scatter and correlations are kept.
+_ADOPTED_SAMPLES = 10.0
 
 
 @kernel
@@ -118,8 +120,11 @@ def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
 
 @kernel
 def _adopt(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats) -> float:
-    state[:] = 0.0
-    return 0.0
+    for j in range(x.shape[0]):
+        if not np.isnan(x[j]):
+            state[_LEVELS + j] = to_scale(x[j], LOG)
+    state[_COUNT] = min(state[_COUNT], _ADOPTED_SAMPLES)
+    return state[_COUNT]
 
 
 @kernel
