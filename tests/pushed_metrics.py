@@ -2,9 +2,12 @@
 
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from jobs.stack.waiting import wait_until
 
 SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -20,10 +23,20 @@ class PushedMetrics:
         """Begin with no pages."""
         self.url = ""
         self._pages: dict[str, str] = {}
+        self._pushes: Counter[str] = Counter()
 
     def take(self, path: str, page: str) -> None:
         """Keep a page."""
         self._pages[path] = page
+        self._pushes[path] += 1
+
+    def wait_for_whole_pages(self) -> None:
+        """Return when every process has pushed a page that it began to write after this was called.
+
+        Numbers go on changing while a page is written, so that one that has some of them need not have all.
+        """
+        before = dict(self._pushes)
+        wait_until(lambda: all(self._pushes[path] > before[path] + 1 for path in before), "two pushes", deadline_s=30)
 
     def settings(self) -> dict[str, str]:
         """Return the settings of a Flink that pushes here twice a second."""
