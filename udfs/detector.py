@@ -52,6 +52,10 @@ RESOLUTION = {
 """The least difference of a metric that matters, where it is not 1: below it, a logarithmic scale becomes linear."""
 
 
+STEP_MS = {"event": 1_000, "1s": 1_000, "10s": 10_000, "1m": 60_000}
+"""From one observation to the next, by what is observed: windows' length, and how finely calls are dated."""
+
+
 class Kernels(NamedTuple):
     """The functions of one type of detector."""
 

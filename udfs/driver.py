@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.model import PublishedModel
 from udfs.decision import HEADER_VERSION, PREFIX_WIDTH, policy_of
-from udfs.detector import Detector, resolutions
+from udfs.detector import STEP_MS, Detector, resolutions
 from udfs.flags import NO_FLAGS, Flags
 from udfs.kernels import Floats, Integers, specialise
 from udfs.loops import over_series, over_silences, over_vectors
@@ -29,9 +29,6 @@ _SIGNATURES = {
     "vector": (*_START, *_OBSERVATIONS, *_SETTINGS),
     "silence": (*_START, _FLOATS, numba.int64, numba.boolean, *_SETTINGS),
 }
-
-STEP_MS = {"event": 1_000, "1s": 1_000, "10s": 10_000, "1m": 60_000}
-"""How finely silences are dated, by what is observed."""
 
 KEPT_MODELS = 4
 """Models a driver remembers: late observations are scored with the model that held at their time."""

@@ -52,10 +52,10 @@ def read_records(values: Iterable[bytes]) -> Iterator[Summary]:
             continue
 
 
-def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
-    """Return what the detector saw of the windows that summaries are of; the same window twice counts once.
+def by_window(summaries: Iterable[Summary], detector: Detector) -> dict[tuple[int, str], Floats]:
+    """Return what the detector saw of each window, by its end and the entity's id: float64[metrics of the detector].
 
-    Raises SentinelError if there is none, or a metric of the detector is in no window.
+    A metric that is missing is NaN; the same window twice counts once. Raises SentinelError if there is none.
     """
     columns = {metric: place for place, metric in enumerate(detector.metrics)}
     rows: dict[tuple[int, str], Floats] = {}
@@ -80,9 +80,18 @@ def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
             f"{', '.join(sorted(lengths)) or 'nothing'} (detection.summaries in the job's configuration)"
         )
         raise SentinelError(problem)
+    return rows
+
+
+def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
+    """Return what the detector saw of the windows that summaries are of; the same window twice counts once.
+
+    Raises SentinelError if there is none, or a metric of the detector is in no window.
+    """
+    rows = by_window(summaries, detector)
     keys = sorted(rows)
     vectors = np.array([rows[key] for key in keys])
-    missing = [metric for metric, place in columns.items() if np.isnan(vectors[:, place]).all()]
+    missing = [metric for place, metric in enumerate(detector.metrics) if np.isnan(vectors[:, place]).all()]
     if missing:
         problem = (
             f"no summary has {missing[0]}, which detector {detector.detector_id!r} watches: train where it is "

@@ -29,9 +29,9 @@ from jobs.training.fit import fit
 from jobs.training.windows import Windows
 from udfs.aggregates import OBSERVED
 from udfs.conformance.observations import START_AT_MS, usual_of
-from udfs.detector import Detector
+from udfs.detector import STEP_MS, Detector
 from udfs.detectors.defaults import default_detectors
-from udfs.driver import STEP_MS, Driver
+from udfs.driver import Driver
 from udfs.kernels import Floats
 
 SERIES = (200, 10_000)

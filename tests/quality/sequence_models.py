@@ -15,14 +15,13 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
 from sklearn.linear_model import Ridge
 
 from jobs.backtest.telemetry import backtest
 from jobs.demo.scene import Scene
 from jobs.replay.truth import PlantedFault
+from jobs.training.windows import by_window
 from schemas.anomaly import EntityType
-from schemas.time import to_at_ms
 from tests.quality.page import table
 from tests.quality.traffic import SMALL_MS, TRAINED_SEED, clean_scene, small_scene
 from udfs.detector import resolutions
@@ -67,8 +66,8 @@ class Course(NamedTuple):
 
 def main() -> None:
     """Print the table."""
-    healthy = courses(replace(clean_scene(TRAINED_SEED), duration_ms=SMALL_MS))
-    held_out = [each for seed in HELD_OUT_SEEDS for each in courses(replace(clean_scene(seed), duration_ms=SMALL_MS))]
+    healthy = courses(clean_scene(TRAINED_SEED, SMALL_MS))
+    held_out = [each for seed in HELD_OUT_SEEDS for each in courses(clean_scene(seed, SMALL_MS))]
     faulty = [(scene.planted, courses(scene)) for scene in map(small_scene, SEEDS)]
     past = np.concatenate([each.past - each.mean[:, None] for each in healthy])
     step = np.concatenate([each.values - each.mean for each in healthy])
@@ -103,15 +102,9 @@ def main() -> None:
 def courses(scene: Scene) -> list[Course]:
     """Return the windows of a scene by entity, those without a missing metric, on the logarithmic scale."""
     result = backtest((each.value for each in scene.records(partitions=1)), DetectionSettings())
-    columns = {metric: place for place, metric in enumerate(DETECTOR.metrics)}
     rows: dict[str, dict[int, Floats]] = {}
-    for each in result.summaries:
-        is_watched = each.window_duration == DETECTOR.on and each.entity.type.value == DETECTOR.entity
-        if is_watched and each.metric_name in columns and each.sample_count >= DETECTOR.volume_min:
-            row = rows.setdefault(each.entity.id, {}).setdefault(
-                to_at_ms(each.window_end), np.full(len(columns), np.nan)
-            )
-            row[columns[each.metric_name]] = each.value
+    for (end, entity), row in by_window(result.summaries, DETECTOR).items():
+        rows.setdefault(entity, {})[end] = row
     found = []
     for entity, by_end in rows.items():
         ends = sorted(end for end, row in by_end.items() if not np.isnan(row).any())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from jobs.backtest.control import in_force
 from jobs.backtest.telemetry import Backtest, Correlations, backtest
@@ -59,10 +59,9 @@ class Run(NamedTuple):
     score: Score
 
 
-def clean_scene(seed: int) -> Scene:
+def clean_scene(seed: int, duration_ms: int = CLEAN_MS) -> Scene:
     """Return traffic without a fault."""
-    world = default_world(applications=APPLICATIONS)
-    return Scene(world=world, plan=FaultPlan(), planted=(), seed=seed, start_at_ms=START_AT_MS, duration_ms=CLEAN_MS)
+    return _planted(default_world(applications=APPLICATIONS), [], seed, duration_ms)
 
 
 def steady_scene(seed: int) -> Scene:
@@ -78,15 +77,8 @@ def scattered_scene(seed: int) -> Scene:
     order = np.random.default_rng([seed, 7]).permutation(len(places)).tolist()
     faults = []
     for number, fault in enumerate(usual.faults):
-        application = world.applications[places[order[number % len(order)]]]
-        model = world.models[application.models[0]]
-        named = {
-            "tenant_id": application.tenant_id,
-            "application_id": application.application_id,
-            "provider": model.provider,
-            "model": model.name,
-        }
-        scope = replace(fault.scope, **{name: named[name] for name in named if getattr(fault.scope, name)})
+        drawn = asdict(_main_model(world, places[order[number % len(order)]]))
+        scope = replace(fault.scope, **{name: drawn[name] or was for name, was in asdict(fault.scope).items() if was})
         faults.append(replace(fault, scope=scope))
     return _planted(world, faults, seed, PLANTED_MS)
 
@@ -98,14 +90,7 @@ def small_scene(seed: int) -> Scene:
     order = np.random.default_rng([seed, 9]).permutation(len(places)).tolist()
     faults = []
     for number, (kind, magnitude) in enumerate(SMALL):
-        application = world.applications[places[order[number % len(order)]]]
-        model = world.models[application.models[0]]
-        scope = Scope(
-            tenant_id=application.tenant_id,
-            application_id=application.application_id,
-            provider=model.provider,
-            model=model.name,
-        )
+        scope = _main_model(world, places[order[number % len(order)]])
         faults.append(Fault(kind=kind, magnitude=magnitude, after=f"{150 + 30 * number}m", lasts="15m", scope=scope))
     return _planted(world, faults, seed, SMALL_MS)
 
@@ -126,6 +111,18 @@ def daily_scene(seed: int) -> Scene:
     return _planted(world, faults, seed, DAILY_MS)
 
 
+def _main_model(world: World, place: int) -> Scope:
+    """Return the scope of what an application calls most."""
+    application = world.applications[place]
+    model = world.models[application.models[0]]
+    return Scope(
+        tenant_id=application.tenant_id,
+        application_id=application.application_id,
+        provider=model.provider,
+        model=model.name,
+    )
+
+
 def _planted(world: World, faults: list[Fault], seed: int, duration_ms: int) -> Scene:
     plan = FaultPlan(faults=tuple(faults))
     planted = ground_truth(world, plan, seed=seed, start_at_ms=START_AT_MS, duration_ms=duration_ms)
@@ -134,7 +131,7 @@ def _planted(world: World, faults: list[Fault], seed: int, duration_ms: int) -> 
 
 def trained_models() -> list[PublishedModel]:
     """Return a model for each detector of the default configuration that needs one, of hours without a fault."""
-    settings, healthy = DetectionSettings(), replace(clean_scene(TRAINED_SEED), duration_ms=SMALL_MS)
+    settings, healthy = DetectionSettings(), clean_scene(TRAINED_SEED, SMALL_MS)
     summaries = backtest((record.value for record in healthy.records(partitions=1)), settings).summaries
     return [
         fit(join(summaries, each), each, seed=1, now_ms=START_AT_MS) for each in settings.detectors if each.needs_model

@@ -3,8 +3,7 @@
 import numpy as np
 
 from udfs.aggregates import OBSERVED
-from udfs.detector import Detector
-from udfs.driver import STEP_MS
+from udfs.detector import STEP_MS, Detector
 from udfs.kernels import Floats, Integers
 
 START_AT_MS = 1_790_000_000_000

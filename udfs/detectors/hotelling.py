@@ -7,6 +7,7 @@ from msgspec import Meta
 from udfs.calibration import deviation_decades
 from udfs.detector import Detector, Kernels, Positive, half_life_weight
 from udfs.kernels import Floats, kernel
+from udfs.stats.moments import HUBER_REACH
 from udfs.stats.scale import LOG, to_scale
 from udfs.stats.tail import learn_tail, tail_factor
 
@@ -15,7 +16,6 @@ _COUNT, _VOLUME, _TAIL, _LEVELS = range(4)
 
 # In standard deviations: farther out is as far out as one need know, and is learnt as if it were at the nearer one.
 _EDGE = 20.0
-_HUBER_REACH = 3.0
 # Windows after which scatter and correlations say something, and after which tails do.
 _CUT_AFTER = 8.0
 _TAIL_AFTER = 30.0
@@ -24,10 +24,15 @@ _ADOPTED_SAMPLES = 10.0
 
 
 @kernel
+def _excess(state: Floats, volume: float) -> float:
+    return max(state[_VOLUME] / max(volume, 1.0), 1.0)
+
+
+@kernel
 def _standardise(state: Floats, x: Floats, volume: float, parameters: Floats, z: Floats) -> int:
     """Write the deviations from the levels in standard deviations to z, 0 if missing; return how many there are."""
     metrics, seen = x.shape[0], 0
-    excess, floor = max(state[_VOLUME] / max(volume, 1.0), 1.0), parameters[_FLOOR]
+    excess, floor = _excess(state, volume), parameters[_FLOOR]
     for j in range(metrics):
         z[j] = 0.0
         if not np.isnan(x[j]):
@@ -93,7 +98,7 @@ def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
         return
     metrics, newest = x.shape[0], parameters[_NEWEST]
     count = min(state[_COUNT] + 1.0, 1.0 / newest)
-    state[_COUNT], step = count, max(1.0 / count, newest)
+    state[_COUNT], step = count, 1.0 / count
     z = np.empty(metrics)
     seen = _standardise(state, x, volume, parameters, z)
     if count > _TAIL_AFTER:
@@ -102,19 +107,19 @@ def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
         products = _LEVELS + 2 * metrics
         for i in range(metrics):
             for j in range(metrics):
-                product = min(max(z[i], -_HUBER_REACH), _HUBER_REACH) * min(max(z[j], -_HUBER_REACH), _HUBER_REACH)
+                product = min(max(z[i], -HUBER_REACH), HUBER_REACH) * min(max(z[j], -HUBER_REACH), HUBER_REACH)
                 state[products + i * metrics + j] += step * (product - state[products + i * metrics + j])
-    excess = max(state[_VOLUME] / max(volume, 1.0), 1.0)
+    excess = _excess(state, volume)
     for j in range(metrics):
         if not np.isnan(x[j]):
             difference = to_scale(x[j], LOG) - state[_LEVELS + j]
             variance = state[_LEVELS + metrics + j]
             if count > _CUT_AFTER:
-                reach = _HUBER_REACH * math.sqrt(variance * excess + parameters[_FLOOR] ** 2)
+                reach = HUBER_REACH * math.sqrt(variance * excess + parameters[_FLOOR] ** 2)
                 difference = min(max(difference, -reach), reach)
             if count > 1.0:
                 state[_LEVELS + metrics + j] += step * (difference * difference / excess - variance)
-            state[_LEVELS + j] += max(1.0 / count, parameters[_SMOOTHING] / excess) * difference
+            state[_LEVELS + j] += max(step, parameters[_SMOOTHING] / excess) * difference
     state[_VOLUME] += step * (volume - state[_VOLUME])
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from msgspec import Meta
 
 from udfs.calibration import deviation_decades
-from udfs.detector import Detector, Kernels, Positive, half_life_weight
+from udfs.detector import STEP_MS, Detector, Kernels, Positive, half_life_weight
 from udfs.kernels import Floats, kernel
 from udfs.stats.moments import (
     COUNT,
@@ -27,7 +27,6 @@ _AVERAGE, _AVERAGE_VARIANCE, _TAIL, _SEASON = range(MOMENTS_WIDTH, MOMENTS_WIDTH
 
 # One window moves the average as if it were no farther out than this: a change has to last to be one.
 _LARGEST_STEP = 4.0
-_HUBER_REACH = 3.0
 # What every window of a rate is taken to sum up; how many more or fewer are usual at a time, the season says.
 _CALLS = 1e6
 
@@ -43,7 +42,7 @@ def _season(state: Floats, at_ms: int, parameters: Floats) -> float:
 
 
 @kernel
-def _weight(state: Floats, season: float, volume: float, parameters: Floats) -> float:
+def _weight(season: float, volume: float, parameters: Floats) -> float:
     """Return the calls that the scatter of a window is judged by: a rate's are those that are usual at its time."""
     return _CALLS * math.exp(season) if parameters[_STEP_MS] > 0.0 else volume
 
@@ -67,7 +66,7 @@ def _deviation(state: Floats, parameters: Floats) -> float:
 def _score(state: Floats, x: float, volume: float, at_ms: int, parameters: Floats) -> float:
     season = _season(state, at_ms, parameters)
     difference = to_scale(x, parameters[_SCALE]) - season - state[MEAN]
-    average = _average(state, difference, _weight(state, season, volume, parameters), parameters)
+    average = _average(state, difference, _weight(season, volume, parameters), parameters)
     # The average outlives the change by a while; a window on the other side of the mean ends it.
     if difference * average <= 0.0:
         return 0.0
@@ -86,13 +85,13 @@ def _expect(state: Floats, volume: float, at_ms: int, parameters: Floats, reach:
 def _learn(state: Floats, x: float, volume: float, at_ms: int, parameters: Floats, weight: float) -> None:
     season, newest = _season(state, at_ms, parameters), parameters[_NEWEST]
     y = to_scale(x, parameters[_SCALE]) - season
-    judged_by = _weight(state, season, volume, parameters)
+    judged_by = _weight(season, volume, parameters)
     if state[COUNT] >= parameters[_FROM_COUNT]:
         before = abs(state[_AVERAGE])
         state[_AVERAGE] = _average(state, y - state[MEAN], judged_by, parameters)
         if weight > 0.0:
             step = max(newest, 1.0 / (state[COUNT] - parameters[_FROM_COUNT] + 1.0))
-            reach = _HUBER_REACH * _deviation(state, parameters)
+            reach = HUBER_REACH * _deviation(state, parameters)
             size = abs(state[_AVERAGE])
             # An excursion teaches how far ordinary ones go when it is over: one that is still growing may be a change,
             # which would otherwise vouch for itself, a little with each window.
@@ -116,9 +115,6 @@ def _adopt(state: Floats, x: float, volume: float, at_ms: int, parameters: Float
 @kernel
 def _surprise(raw_score: float, parameters: Floats) -> float:
     return deviation_decades(raw_score)
-
-
-_WINDOW_MS = {"event": 1_000, "1s": 1_000, "10s": 10_000, "1m": 60_000}
 
 
 class MovingAverage(Detector, frozen=True, tag="moving_average"):
@@ -161,5 +157,5 @@ class MovingAverage(Detector, frozen=True, tag="moving_average"):
         """
         scale = LOG if self.scale == "log" else LINEAR
         newest = half_life_weight(self.half_life)
-        step_ms = _WINDOW_MS[self.on] if self.season else 0
+        step_ms = STEP_MS[self.on] if self.season else 0
         return np.array([scale, self.floor, newest, self.smoothing, self.warm_up_samples / 2, step_ms])
