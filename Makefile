@@ -48,8 +48,8 @@ format: setup ## Format and repair what can be repaired
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-test-fast: setup ## Tests that need no JVM: the pure core
-	$(BIN)/pytest -m 'not cluster and not slow' -n auto
+test-fast: setup ## Tests that start no server: the pure core
+	$(BIN)/pytest -m 'not cluster and not slow and not process' -n auto
 
 # Cluster tests share one stack: here they keep their order, so that a failure comes again; `test-all` shuffles them.
 test: check ## What continuous integration runs: checks, and every test but the slow ones

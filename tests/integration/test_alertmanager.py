@@ -7,9 +7,10 @@ import pytest
 from tests.alert_scenarios import Scenario, Told, names, read
 from tests.alertmanager_process import PROGRAM, Disturbed, shown, tell_for_real
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="prometheus-alertmanager (Debian package of that name) is not here"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(PROGRAM is None, reason="prometheus-alertmanager (Debian package of that name) is not here"),
+]
 AT_ONCE = 16
 TRIES = 4
 EARLY_S, LATE_S = 0.15, 0.8

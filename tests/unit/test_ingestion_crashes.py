@@ -12,6 +12,8 @@ from tests.buffer_events import in_order
 from tests.buffer_feeder import TENANTS, settings
 from udfs.ingestion.account import Drop
 
+pytestmark = pytest.mark.process
+
 
 def run_and_kill(folder: Path, seed: int, after_s: float) -> list[tuple[str, int, int]]:
     """Let the feeder run for so long after its first word; return what it called durable."""

@@ -22,6 +22,8 @@ from tests.failing_files import Clock, FailingFiles, KilledError
 from udfs.ingestion.account import Account, Drop, Turned
 from udfs.ingestion.room import Refuse, Take, WhenFull
 
+pytestmark = pytest.mark.process
+
 KB = 1024
 LEFT = 3
 """Events in the log that the fixture `left` leaves."""

@@ -34,6 +34,8 @@ from tests.documents import blocks_of
 from tests.ingestion import Running, running
 from udfs.ingestion.rate import Limits
 
+pytestmark = pytest.mark.process
+
 RESOURCE = Resource.create({"service.name": "checkout", "deployment.environment.name": "test"})
 README = Path(__file__).parents[2] / "README.md"
 WAYS = ["grpc", "http", "http-gzip", "grpc-gzip"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from jobs.ingestion.buffer import Ack, Buffer, BufferSettings, Keyed
 from jobs.ingestion.settings import ForwardSettings
@@ -21,6 +22,8 @@ from jobs.stack.layout import PROJECT
 from jobs.stack.ports import free_port
 from jobs.stack.waiting import wait_until
 from tests.ingestion import EVENT, running
+
+pytestmark = pytest.mark.process
 
 MEGABYTE = 1024 * 1024
 

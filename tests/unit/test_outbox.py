@@ -51,6 +51,8 @@ from udfs.alerting.memory import MEMORY, Earlier
 from udfs.alerting.notification import Notification
 from udfs.alerting.observation import Observation
 
+pytestmark = pytest.mark.process
+
 _NUMBERS = count()
 ALERT = "alert"
 Places = Callable[[], str]

@@ -14,9 +14,12 @@ from jobs.dispatch.configuration import parse
 from udfs.alerting.route import matching_routes
 from udfs.alerting.route_text import matching_tree_text, tree_text
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("amtool") is None, reason="amtool (Debian package prometheus-alertmanager) is not here"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(
+        shutil.which("amtool") is None, reason="amtool (Debian package prometheus-alertmanager) is not here"
+    ),
+]
 SEED = 20260
 _NAMES = ("alertname", "model", "tenant_id", "severity", "job")
 _VALUES = ("", "a", "b", "ab", "a.b", 'say "hi"', "ü", "back\\slash", "two words", "x,y", "{z}")

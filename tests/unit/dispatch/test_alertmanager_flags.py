@@ -8,6 +8,8 @@ from jobs.dispatch.alertmanager import main
 from jobs.errors import SentinelError
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 
+pytestmark = pytest.mark.process
+
 
 def test_flags_of_a_usual_alertmanager_start_dispatch(tmp_path: Path) -> None:
     run = DispatchRun(

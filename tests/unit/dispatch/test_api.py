@@ -17,6 +17,8 @@ from schemas.time import from_at_ms
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
 
+pytestmark = pytest.mark.process
+
 UNKNOWN = "7d8ee7a9-8a1a-4f4c-9bbf-000000000000"
 SILENCE = {
     "matchers": [{"name": "alertname", "value": "Silenced", "isRegex": False, "isEqual": True}],

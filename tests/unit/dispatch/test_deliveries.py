@@ -20,6 +20,8 @@ from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.webhook_receiver import Receiver, webhook_receiver
 
+pytestmark = pytest.mark.process
+
 KILLS = int(os.environ.get("SENTINEL_KILLS", "4"))
 MANY_KILLS = 200
 

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.dispatch_runs import DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
+
+pytestmark = pytest.mark.process
 
 CONFIGURATION = """
 alertmanager:

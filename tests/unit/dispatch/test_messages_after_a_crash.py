@@ -15,6 +15,8 @@ from tests.dispatch_runs import DispatchRun
 from tests.postgres_server import postgres_server
 from tests.receiving import Answering, receiving
 
+pytestmark = pytest.mark.process
+
 ROUTE = "route: {receiver: team, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n"
 SLACK = """
 receivers:

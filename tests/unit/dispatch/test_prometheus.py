@@ -11,6 +11,8 @@ from jobs.stack.ports import LOOPBACK, free_port
 from tests.dispatch_runs import CONFIGURATION, DispatchRun
 from tests.webhook_receiver import Receiver, webhook_receiver
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
