@@ -23,7 +23,7 @@ _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _SETTINGS: Final = {
     "sql-client.execution.result-mode": "tableau",
     # Results are cut off at 30 characters otherwise.
-    "table.display.max-column-width": "120",
+    "table.display.max-column-width": "1000",
     "parallelism.default": "1",
 }
 
