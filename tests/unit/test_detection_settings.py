@@ -15,6 +15,9 @@ ONE_DETECTOR = """
   on: 10s
   warning: 6
 """
+SEASON_OF_VALUES = (
+    "{type: moving_average, detector_id: m, on: 1m, metrics: [calls_per_s], warning: 3, scale: linear, season: true}"
+)
 
 
 def test_on_is_a_word_and_needs_no_quotes() -> None:
@@ -38,6 +41,7 @@ def test_an_empty_file_is_the_default_configuration() -> None:
         ("tick_ms: 0", "tick_ms"),
         ("detection: {bound_ms: -1}", "bound_ms"),
         ("detection: {detectors: [{type: oracle}]}", "oracle"),
+        (f"detection: {{detectors: [{SEASON_OF_VALUES}]}}", "leave out `scale: linear`"),
         ("- a list", "object"),
         ("just text", "object"),
     ],

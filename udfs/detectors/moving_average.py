@@ -145,6 +145,11 @@ class MovingAverage(Detector, frozen=True, tag="moving_average"):
     method: ClassVar[str] = "fast against slow moving average"
     kernels: ClassVar[Kernels] = Kernels(_score, _learn, _adopt, _surprise, _expect)
 
+    def __post_init__(self) -> None:
+        """Refuse a season of values that are not compared by their logarithms."""
+        if self.season and self.scale != "log":
+            raise ValueError("a `season` is learnt of logarithms: leave out `scale: linear` or `season: true`")
+
     @property
     def state_width(self) -> int:
         """Count, mean, variance, usual volume; fast average of deviations, its variance, its record; the season."""
