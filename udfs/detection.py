@@ -6,7 +6,7 @@ nothing.) So the same records give the same anomalies, however they are cut into
 stored and read again in between.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -22,7 +22,8 @@ from udfs.habits import Habits
 from udfs.intake import Calls, take
 from udfs.journal import Journal
 from udfs.key_table import KeyTable
-from udfs.moved import Part, added
+from udfs.moved import Part
+from udfs.provider_sums import ProviderSums
 from udfs.recent_ids import RecentIds
 from udfs.record_block import RecordBlock
 from udfs.rules.anomaly import of_event_rule
@@ -70,6 +71,7 @@ class ShardDetection:
         self._stores = (self._calls, self._users, self._applications)
         self._habits = Habits(self._calls.state, self._applications.state)
         self._models, self._callers = KeyTable(self._calls.state), KeyTable(self._users.state)
+        self._providers = ProviderSums(self._calls.state)
         self._windows = WindowDetection(settings, EntityType.MODEL, everything)
         self._call_rules = RuleWatch("event", EntityType.MODEL, 0, everything)
         self._user_rules = RuleWatch("event", EntityType.USER, 0, everything)
@@ -219,7 +221,7 @@ class ShardDetection:
         count = close_windows(
             self._open_windows(), self._panes, keys, self.watermark_ms, self._settings.second_volume_min, closed
         )
-        self._calls.state.touch({int(row) for row in closed[:count, 0]})
+        self._calls.state.touch(closed[:count, 0].astype(np.int64))
         findings.watermark_ms = self.watermark_ms
         shared = self._on_closed(closed[:count], findings)
         if self.watermark_ms // _TEN_MS > before_ms // _TEN_MS:
@@ -237,27 +239,14 @@ class ShardDetection:
         keys = self._calls.state.keys
         for level in range(len(LEVELS_MS)):
             windows = closed[closed[:, 1] == level]
-            names = [keys[int(row)] for row in windows[:, 0]]
+            names = [keys[row] for row in windows[:, 0].astype(np.int64).tolist()]
             far: dict[int, list[Part]] | None = {} if level == _TEN and self._explains else None
             self._windows.observe(level, names, windows[:, 2].astype(np.int64), windows[:, 3:], findings, far=far)
             if level == _TEN:
-                shared += _by_provider(names, windows, far or {})
+                shared += self._providers.add_up(windows, far or {})
         return shared
 
     def _open_windows(self) -> Floats:
         state = self._calls.state
         start = state.layout.offsets["windows"]
         return state.values[:, start : start + windows_width(self._panes)]
-
-
-def _by_provider(names: list[str], windows: Floats, far: Mapping[int, list[Part]]) -> list[SharedWindow]:
-    """Return 10 s windows added up by end, tenant and provider, with their far parts."""
-    sums: dict[tuple[int, str, str], Floats] = {}
-    parts: dict[tuple[int, str, str], list[Part]] = {}
-    for i, (name, window) in enumerate(zip(names, windows, strict=True)):
-        provider, _, tenant, _ = name.split(SEPARATOR)
-        key = (int(window[2]), tenant, provider)
-        sums[key] = sums[key] + window[3:] if key in sums else window[3:]
-        if i in far:
-            parts.setdefault(key, []).extend(far[i])
-    return [SharedWindow(*key, counts.tolist(), added(parts.get(key, ()))) for key, counts in sums.items()]

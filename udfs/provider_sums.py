@@ -1,0 +1,68 @@
+"""Provider sums: a shard's closed windows by tenant and provider, its part of the windows that span shards."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from udfs.aggregates import MAXIMA
+from udfs.entity import SEPARATOR
+from udfs.kernels import Floats, Integers
+from udfs.moved import Part, added
+from udfs.series_state import SeriesState
+from udfs.spanning import SharedWindow
+
+_MAXIMA = list(MAXIMA)
+_END, _AGGREGATES = 2, 3
+
+
+class ProviderSums:
+    """Knows the tenant and provider of each row of a state of models."""
+
+    def __init__(self, models: SeriesState) -> None:
+        """Take the state whose rows the windows name."""
+        self._models = models
+        self._begin()
+
+    def add_up(self, windows: Floats, parts: Mapping[int, list[Part]]) -> list[SharedWindow]:
+        """Return 10 s windows added up by end, tenant and provider, with their far parts.
+
+        `windows` is float64[n, CLOSED_WIDTH], as `udfs/windows.py` closes them; `parts` are by place in it.
+        """
+        if not len(windows):
+            return []
+        numbers, ends = self._numbers_of(windows[:, 0].astype(np.int64)), windows[:, _END].astype(np.int64)
+        order = np.lexsort((numbers, ends))
+        is_first = np.diff(ends[order], prepend=-1) != 0
+        is_first |= np.diff(numbers[order], prepend=-1) != 0
+        first = np.flatnonzero(is_first)
+        counts = windows[order, _AGGREGATES:]
+        sums = np.add.reduceat(counts, first, axis=0)
+        sums[:, _MAXIMA] = np.maximum.reduceat(counts[:, _MAXIMA], first, axis=0)
+        group = np.empty_like(order)
+        group[order] = np.cumsum(is_first) - 1
+        far: dict[int, list[Part]] = {}
+        for place, own in parts.items():
+            far.setdefault(int(group[place]), []).extend(own)
+        shared = []
+        for each, (start, total) in enumerate(zip(order[first].tolist(), sums.tolist(), strict=True)):
+            tenant, provider = self._names[numbers[start]]
+            shared.append(SharedWindow(int(ends[start]), tenant, provider, total, added(far.get(each, ()))))
+        return shared
+
+    def _begin(self) -> None:
+        self._generation = self._models.generation
+        self._names: list[tuple[str, str]] = []
+        self._number: dict[tuple[str, str], int] = {}
+        self._of_row: list[int] = []
+
+    def _numbers_of(self, rows: Integers) -> Integers:
+        """Return for each row the number of its tenant and provider in `_names`."""
+        if self._generation != self._models.generation:
+            self._begin()
+        for key in self._models.keys[len(self._of_row) :]:
+            provider, _, tenant, _ = key.split(SEPARATOR)
+            number = self._number.setdefault((tenant, provider), len(self._names))
+            if number == len(self._names):
+                self._names.append((tenant, provider))
+            self._of_row.append(number)
+        return np.array(self._of_row, dtype=np.int64)[rows]
