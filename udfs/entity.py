@@ -31,7 +31,8 @@ def tenant_provider_key(tenant: str, provider: str) -> str:
     return SEPARATOR.join((tenant, provider))
 
 
-@lru_cache(maxsize=65_536)
+# More than one TaskManager is planned for: with fewer, as many entities in turn would find none of theirs.
+@lru_cache(maxsize=262_144)
 def entity_of(kind: EntityType, key: str) -> Entity:
     """Return the entity of a key; its id is the type and the percent-encoded parts, joined by `/`."""
     parts = key.split(SEPARATOR)

@@ -129,10 +129,12 @@ def _summaries(
 ) -> Iterator[Summary]:
     unknown = np.full((len(volumes), 3), np.nan)
     bands = [expected.get(metric.name, unknown).tolist() for metric in SUMMARY_METRICS]
+    # Windows of one batch end together, as a rule.
+    instants = {end: (from_at_ms(end - length_ms), from_at_ms(end)) for end in set(end_ms.tolist())}
     for i, (entity, end, values, volume) in enumerate(
         zip(entities, end_ms.tolist(), metrics.tolist(), volumes.tolist(), strict=True)
     ):
-        timestamp, window_end = from_at_ms(end - length_ms), from_at_ms(end)
+        timestamp, window_end = instants[end]
         parts = {
             "tenant_id": entity.tenant_id,
             "application_id": entity.application_id,

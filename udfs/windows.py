@@ -1,7 +1,8 @@
 """Windows: counts, integer sums and quantile buckets of each key over 1 s, 10 s and 1 min of event time.
 
-One row of a float64 array per key holds the open windows: a ring of 1 s panes, one 10 s and one 1 min window, which
-closed panes are added to. All sums are over whole numbers below 2**53, so they are exact and their order is invisible.
+One row of a float64 array per key holds the open windows: when its oldest open pane starts, one 10 s and one 1 min
+window, which closed panes are added to, and a ring of 1 s panes. A key that has nothing to close is left after a look
+at the first few of these. All sums are over whole numbers below 2**53, so they are exact and their order is invisible.
 A window closes when its partition's watermark has reached its end; no event before a closed end is accepted after
 that, so a key's closed windows are the same however the records were cut into batches.
 """
@@ -21,6 +22,12 @@ LEVEL_NAMES = ("1s", "10s", "1m")
 
 _WIDTH = len(AGGREGATES)
 _SLOT = 1 + _WIDTH
+"""A window: its start in ms, 0 while it is empty, then the aggregates."""
+_OLDEST = 0
+"""When the oldest open pane starts; 0 if none is open."""
+_TEN = 1
+_MINUTE = _TEN + _SLOT
+_PANES = _MINUTE + _SLOT
 _CALLS, _ERRORS, _LATENCY_COUNT, _LATENCY_SUM, _LATENCY_MAX, _TTFT_COUNT, _TTFT_SUM = range(7)
 _PROMPT_TOKENS, _COMPLETION_TOKENS, _COST = 7, 8, 9
 _LATENCY_BUCKETS = 10
@@ -40,7 +47,7 @@ def panes_for(bound_ms: int) -> int:
 
 def windows_width(panes: int) -> int:
     """Return the floats that the open windows of one key take."""
-    return (panes + 2) * _SLOT
+    return _PANES + panes * _SLOT
 
 
 @kernel
@@ -53,58 +60,75 @@ def _emit(closed: Floats, count: int, row: int, level: int, end: int, slot: Floa
 
 
 @kernel
-def _merge(into: Floats, start: int, slot: Floats) -> None:
+def _move(slot: Floats, into: Floats, start: int) -> None:
+    """Add a window to the longer one that starts at `start`, and empty it."""
     into[0] = start
+    slot[0] = 0.0
     for column in range(1, slot.shape[0]):
-        if column == 1 + _LATENCY_MAX:
-            into[column] = max(into[column], slot[column])
-        else:
-            into[column] += slot[column]
+        # Most are 0 in a window of few calls; what is not written stays clean in the cache.
+        if slot[column] != 0.0:
+            if column == 1 + _LATENCY_MAX:
+                into[column] = max(into[column], slot[column])
+            else:
+                into[column] += slot[column]
+            slot[column] = 0.0
 
 
 @kernel
-def _close_minute(state: Floats, panes: int, row: int, closed: Floats, count: int) -> int:
-    slot = state[(panes + 1) * _SLOT : (panes + 2) * _SLOT]
+def _pane(state: Floats, panes: int, start: int) -> Floats:
+    """Return the pane of the ring in which the second from `start` on has its place."""
+    place = _PANES + start // _PANE_MS % panes * _SLOT
+    return state[place : place + _SLOT]
+
+
+@kernel
+def _close_minute(state: Floats, row: int, closed: Floats, count: int) -> int:
+    slot = state[_MINUTE : _MINUTE + _SLOT]
     count = _emit(closed, count, row, 2, int(slot[0]) + _MINUTE_MS, slot)
     slot[:] = 0.0
     return count
 
 
 @kernel
-def _close_ten(state: Floats, panes: int, row: int, closed: Floats, count: int) -> int:
-    slot = state[panes * _SLOT : (panes + 1) * _SLOT]
-    minute = state[(panes + 1) * _SLOT : (panes + 2) * _SLOT]
+def _close_ten(state: Floats, row: int, closed: Floats, count: int) -> int:
+    slot = state[_TEN : _TEN + _SLOT]
+    minute = state[_MINUTE : _MINUTE + _SLOT]
     start = int(slot[0]) // _MINUTE_MS * _MINUTE_MS
     if minute[0] != 0.0 and minute[0] != start:
-        count = _close_minute(state, panes, row, closed, count)
+        count = _close_minute(state, row, closed, count)
     count = _emit(closed, count, row, 1, int(slot[0]) + _TEN_MS, slot)
-    _merge(minute, start, slot)
-    slot[:] = 0.0
+    _move(slot, minute, start)
     return count
 
 
 @kernel
-def _close_oldest_pane(
+def _close_panes(
     state: Floats, panes: int, row: int, before: int, volume_min: float, closed: Floats, count: int
 ) -> int:
-    """Close the oldest open pane that starts before `before`; return -1 if there is none, else the new count."""
-    oldest = -1
-    for pane in range(panes):
-        start = state[pane * _SLOT]
-        if start != 0.0 and start < before and (oldest < 0 or start < state[oldest * _SLOT]):
-            oldest = pane
-    if oldest < 0:
-        return -1
-    slot = state[oldest * _SLOT : (oldest + 1) * _SLOT]
-    ten = state[panes * _SLOT : (panes + 1) * _SLOT]
-    start = int(slot[0]) // _TEN_MS * _TEN_MS
-    if ten[0] != 0.0 and ten[0] != start:
-        count = _close_ten(state, panes, row, closed, count)
-    if slot[1 + _CALLS] >= volume_min:
-        count = _emit(closed, count, row, 0, int(slot[0]) + _PANE_MS, slot)
-    _merge(ten, start, slot)
-    slot[:] = 0.0
+    """Close the open panes that start before `before`, the oldest first; return the new count."""
+    oldest = int(state[_OLDEST])
+    while oldest != 0 and oldest < before:
+        slot = _pane(state, panes, oldest)
+        ten = state[_TEN : _TEN + _SLOT]
+        ten_start = oldest // _TEN_MS * _TEN_MS
+        if ten[0] != 0.0 and ten[0] != ten_start:
+            count = _close_ten(state, row, closed, count)
+        if slot[1 + _CALLS] >= volume_min:
+            count = _emit(closed, count, row, 0, oldest + _PANE_MS, slot)
+        _move(slot, ten, ten_start)
+        oldest = _next_open(state, panes, oldest)
+    state[_OLDEST] = oldest
     return count
+
+
+@kernel
+def _next_open(state: Floats, panes: int, start: int) -> int:
+    """Return when the next open pane starts, 0 if none is: all lie within one turn of the ring."""
+    for seconds in range(1, panes):
+        following = start + seconds * _PANE_MS
+        if _pane(state, panes, following)[0] == following:
+            return following
+    return 0
 
 
 @kernel
@@ -164,13 +188,11 @@ def add_calls(
         row = rows[i]
         state = states[row]
         start = at_ms[i] // _PANE_MS * _PANE_MS
-        while True:
-            done = _close_oldest_pane(state, panes, row, start - (panes - 1) * _PANE_MS, volume_min, closed, count)
-            if done < 0:
-                break
-            count = done
-        slot = state[(start // _PANE_MS % panes) * _SLOT : (start // _PANE_MS % panes + 1) * _SLOT]
+        count = _close_panes(state, panes, row, start - (panes - 1) * _PANE_MS, volume_min, closed, count)
+        slot = _pane(state, panes, start)
         slot[0] = start
+        if state[_OLDEST] == 0.0 or start < state[_OLDEST]:
+            state[_OLDEST] = start
         _count(slot, values[i], error[i])
     return count
 
@@ -181,15 +203,11 @@ def close_windows(states: Floats, panes: int, keys: int, watermark_ms: int, volu
     count = 0
     for row in range(keys):
         state = states[row]
-        while True:
-            done = _close_oldest_pane(state, panes, row, watermark_ms - _PANE_MS + 1, volume_min, closed, count)
-            if done < 0:
-                break
-            count = done
-        ten = state[panes * _SLOT]
+        count = _close_panes(state, panes, row, watermark_ms - _PANE_MS + 1, volume_min, closed, count)
+        ten = state[_TEN]
         if ten != 0.0 and ten + _TEN_MS <= watermark_ms:
-            count = _close_ten(state, panes, row, closed, count)
-        minute = state[(panes + 1) * _SLOT]
+            count = _close_ten(state, row, closed, count)
+        minute = state[_MINUTE]
         if minute != 0.0 and minute + _MINUTE_MS <= watermark_ms:
-            count = _close_minute(state, panes, row, closed, count)
+            count = _close_minute(state, row, closed, count)
     return count
