@@ -53,16 +53,20 @@ class ProviderSums:
         self._generation = self._models.generation
         self._names: list[tuple[str, str]] = []
         self._number: dict[tuple[str, str], int] = {}
-        self._of_row: list[int] = []
+        self._of_row: Integers = np.empty(0, dtype=np.int64)
 
     def _numbers_of(self, rows: Integers) -> Integers:
         """Return for each row the number of its tenant and provider in `_names`."""
         if self._generation != self._models.generation:
             self._begin()
-        for key in self._models.keys[len(self._of_row) :]:
-            provider, _, tenant, _ = key.split(SEPARATOR)
-            number = self._number.setdefault((tenant, provider), len(self._names))
-            if number == len(self._names):
-                self._names.append((tenant, provider))
-            self._of_row.append(number)
-        return np.array(self._of_row, dtype=np.int64)[rows]
+        new = [self._number_of(key) for key in self._models.keys[len(self._of_row) :]]
+        if new:
+            self._of_row = np.concatenate([self._of_row, new])
+        return self._of_row[rows]
+
+    def _number_of(self, key: str) -> int:
+        provider, _, tenant, _ = key.split(SEPARATOR)
+        number = self._number.setdefault((tenant, provider), len(self._names))
+        if number == len(self._names):
+            self._names.append((tenant, provider))
+        return number
