@@ -3,9 +3,8 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from udfs.kernels import Floats, kernel
 
 
 def _geometric(first_us: int, ratio: float, count: int) -> tuple[int, ...]:
@@ -143,20 +142,28 @@ def quantile(buckets: Floats, bounds: tuple[int, ...], share: float, largest: Fl
 
     Never above `largest` where that is positive; NaN for rows without counts.
     """
-    if not buckets.shape[0]:
-        return np.empty(0)
-    total = buckets.sum(axis=1)
-    cumulative = np.cumsum(buckets, axis=1)
-    # The rank that a sample quantile falls on; at least the first value.
-    rank = np.maximum(share * total, 0.5)
-    index = np.minimum((cumulative < rank[:, None]).sum(axis=1), buckets.shape[1] - 1)
-    rows = np.arange(buckets.shape[0])
+    found = np.empty(buckets.shape[0])
     edges = np.array([bounds[0] / 2, *bounds, bounds[-1] * 2], dtype=np.float64)
-    below = cumulative[rows, index] - buckets[rows, index]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(total > 0, (rank - below) / buckets[rows, index], np.nan)
-    value = edges[index] * (edges[index + 1] / edges[index]) ** part
-    return np.where(largest > 0, np.minimum(value, largest), value)
+    _quantiles(buckets, edges, share, largest, found)
+    return found
+
+
+@kernel
+def _quantiles(buckets: Floats, edges: Floats, share: float, largest: Floats, found: Floats) -> None:
+    for i in range(buckets.shape[0]):
+        total = buckets[i].sum()
+        if total <= 0.0:
+            found[i] = np.nan
+            continue
+        # The rank that a sample quantile falls on; at least the first value.
+        rank = max(share * total, 0.5)
+        index, below = 0, 0.0
+        while below + buckets[i, index] < rank and index < buckets.shape[1] - 1:
+            below += buckets[i, index]
+            index += 1
+        part = (rank - below) / buckets[i, index]
+        value = edges[index] * (edges[index + 1] / edges[index]) ** part
+        found[i] = min(value, largest[i]) if largest[i] > 0.0 else value
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
