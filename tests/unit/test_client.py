@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ from tests.fake_llm import Reported, fake_llm, fake_sidecar
 
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is it?"}], "temperature": 0.5}
 TELL: Any = {"model": "claude-sonnet-4", "max_tokens": 99, "messages": [{"role": "user", "content": "What is it?"}]}
+
+
+CLIENTS = ExitStack()
+"""What a test opened: left to the collector, a socket could be found before the client that would have closed it."""
+
+
+@pytest.fixture(autouse=True)
+def closed_clients() -> Iterator[None]:
+    with CLIENTS:
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +57,12 @@ def handover(tmp_path: Path, reported: Reported) -> Iterator[Handover]:  # noqa:
 
 
 def gpt(model: str, handover: Handover, **options: Any) -> openai.OpenAI:
-    client = openai.OpenAI(base_url=f"{model}/v1", api_key="k", max_retries=0)
+    client = CLIENTS.enter_context(openai.OpenAI(base_url=f"{model}/v1", api_key="k", max_retries=0))
     return watch(client, application="checkout", handover=handover, **options)
 
 
 def claude(model: str, handover: Handover, **options: Any) -> anthropic.Anthropic:
-    client = anthropic.Anthropic(base_url=model, api_key="k", max_retries=0)
+    client = CLIENTS.enter_context(anthropic.Anthropic(base_url=model, api_key="k", max_retries=0))
     return watch(client, application="checkout", handover=handover, **options)
 
 
@@ -160,7 +171,7 @@ def test_the_stream_of_anthropic_is_reported(model: str, handover: Handover, rep
 def test_other_ways_to_call_are_reported_too(way: str, model: str, handover: Handover, reported: Reported) -> None:
     if way == "early":
         # The parts of the client were there before it was watched.
-        plain = openai.OpenAI(base_url=f"{model}/v1", api_key="k")
+        plain = CLIENTS.enter_context(openai.OpenAI(base_url=f"{model}/v1", api_key="k"))
         completions = plain.chat.completions
         watch(plain, application="checkout", handover=handover)
         completions.create(**ASK)
@@ -187,7 +198,7 @@ def test_an_error_reaches_the_program_and_is_reported(model: str, handover: Hand
 def test_a_time_out_is_reported_as_one(handover: Handover, reported: Reported) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"http://127.0.0.1:{mute.getsockname()[1]}"
-        client = anthropic.Anthropic(base_url=address, api_key="k", max_retries=0, timeout=0.05)
+        client = CLIENTS.enter_context(anthropic.Anthropic(base_url=address, api_key="k", max_retries=0, timeout=0.05))
         with pytest.raises(anthropic.APITimeoutError):
             watch(client, handover=handover).messages.create(**TELL)
     data = one(handover, reported)["data"]
