@@ -44,8 +44,9 @@ class Connection:
         connection = self._http = self._http or self._opened()
         try:
             connection.request("POST", path, body, self._headers | {"content-type": media_type})
-            answer = connection.getresponse()
-            result = Answer(answer.status, answer.read(), _seconds(answer.getheader("retry-after")))
+            # Closed also when its body cannot be read: the socket stays open for as long as the answer does.
+            with connection.getresponse() as answer:
+                result = Answer(answer.status, answer.read(), _seconds(answer.getheader("retry-after")))
         except (OSError, http.client.HTTPException):
             self.close()
             raise
