@@ -84,8 +84,8 @@ REQUESTED = """### Requested and observed
 With `false_alarms_per_week` a detector tells what comes so seldom in its own series. Here that alone decides (`warning`
 is next to nothing), over the same hours without a fault: how many false alarms were requested of all series together,
 and how many came. Alarms within ten minutes count as one. `cusum-1m` tells four times what was requested where that is
-one a week, in young series as in older ones: of seeds 203 and 204 4.5 times, spread over the twelve hours, and 4.8 times
-with a warm-up of four hours in place of one. Ask it for ten a week, or leave `false_alarms_per_week` out.
+one a week, in young series as in older ones: 4.5 times with seeds 203 and 204, spread over all twelve hours, and 4.8
+times with a warm-up of four hours in place of one. Ask it for ten a week, or leave `false_alarms_per_week` out.
 """
 
 PLANTED = f"""### Planted faults
