@@ -239,11 +239,12 @@ class ShardDetection:
         keys = self._calls.state.keys
         for level in range(len(LEVELS_MS)):
             windows = closed[closed[:, 1] == level]
-            names = [keys[row] for row in windows[:, 0].astype(np.int64).tolist()]
+            rows, end_ms, aggregates = windows[:, 0].astype(np.int64), windows[:, 2].astype(np.int64), windows[:, 3:]
+            names = [keys[row] for row in rows.tolist()]
             far: dict[int, list[Part]] | None = {} if level == _TEN and self._explains else None
-            self._windows.observe(level, names, windows[:, 2].astype(np.int64), windows[:, 3:], findings, far=far)
+            self._windows.observe(level, names, end_ms, aggregates, findings, far=far)
             if level == _TEN:
-                shared += self._providers.add_up(windows, far or {})
+                shared += self._providers.add_up(rows, end_ms, aggregates, far or {})
         return shared
 
     def _open_windows(self) -> Floats:

@@ -12,7 +12,6 @@ from udfs.series_state import SeriesState
 from udfs.spanning import SharedWindow
 
 _MAXIMA = list(MAXIMA)
-_END, _AGGREGATES = 2, 3
 
 
 class ProviderSums:
@@ -23,19 +22,22 @@ class ProviderSums:
         self._models = models
         self._begin()
 
-    def add_up(self, windows: Floats, parts: Mapping[int, list[Part]]) -> list[SharedWindow]:
+    def add_up(
+        self, rows: Integers, end_ms: Integers, aggregates: Floats, parts: Mapping[int, list[Part]]
+    ) -> list[SharedWindow]:
         """Return 10 s windows added up by end, tenant and provider, with their far parts.
 
-        `windows` is float64[n, CLOSED_WIDTH], as `udfs/windows.py` closes them; `parts` are by place in it.
+        `rows` int64[n] are those of the windows' models, `aggregates` float64[n, len(AGGREGATES)]; `parts` are by
+        place.
         """
-        if not len(windows):
+        if not len(rows):
             return []
-        numbers, ends = self._numbers_of(windows[:, 0].astype(np.int64)), windows[:, _END].astype(np.int64)
-        order = np.lexsort((numbers, ends))
-        is_first = np.diff(ends[order], prepend=-1) != 0
+        numbers = self._numbers_of(rows)
+        order = np.lexsort((numbers, end_ms))
+        is_first = np.diff(end_ms[order], prepend=-1) != 0
         is_first |= np.diff(numbers[order], prepend=-1) != 0
         first = np.flatnonzero(is_first)
-        counts = windows[order, _AGGREGATES:]
+        counts = aggregates[order]
         sums = np.add.reduceat(counts, first, axis=0)
         sums[:, _MAXIMA] = np.maximum.reduceat(counts[:, _MAXIMA], first, axis=0)
         group = np.empty_like(order)
@@ -46,7 +48,7 @@ class ProviderSums:
         shared = []
         for each, (start, total) in enumerate(zip(order[first].tolist(), sums.tolist(), strict=True)):
             tenant, provider = self._names[numbers[start]]
-            shared.append(SharedWindow(int(ends[start]), tenant, provider, total, added(far.get(each, ()))))
+            shared.append(SharedWindow(int(end_ms[start]), tenant, provider, total, added(far.get(each, ()))))
         return shared
 
     def _begin(self) -> None:

@@ -26,7 +26,7 @@ from jobs.bench.first_bytes import FirstBytes, first_bytes
 from jobs.bench.own_stack import load_average, own_stack
 from jobs.errors import SentinelError
 from jobs.stack.layout import PYTHON
-from jobs.stack.ports import LOOPBACK, free_port, is_listening
+from jobs.stack.ports import LOOPBACK, free_port, is_ready
 from jobs.stack.waiting import wait_until
 from jobs.topics import ANOMALIES
 from schemas.anomaly import Anomaly, DetectorType, Entity, EntityType, Severity
@@ -156,7 +156,7 @@ def _running(command: Command, configuration: str, *arguments: str) -> Iterator[
             try:
                 address = f"http://{LOOPBACK}:{port}"
                 wait_until(
-                    lambda: process.poll() is not None or (is_listening(port) and _is_ready(address)),
+                    lambda: process.poll() is not None or is_ready(port, "/-/ready"),
                     f"{argv[0]} to start",
                     deadline_s=_START_S,
                 )
@@ -166,13 +166,6 @@ def _running(command: Command, configuration: str, *arguments: str) -> Iterator[
                 yield _Program(address, config, psutil.Process(process.pid))
             finally:
                 process.terminate()
-
-
-def _is_ready(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/-/ready", trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _configuration(url: str, *, receiver: str = "first", group_by: str, group_wait: str) -> str:

@@ -6,14 +6,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from jobs.errors import SentinelError
 from jobs.stack import kafka_broker
 from jobs.stack.flink_cluster import JOBMANAGER, FlinkCluster
 from jobs.stack.flink_settings import Settings, read_settings, stack_settings
 from jobs.stack.layout import VENV, Layout, numba_cache
-from jobs.stack.ports import LOOPBACK, demanded_port, free_port, is_listening
+from jobs.stack.ports import demanded_port, free_port, is_listening, is_ready
 from jobs.stack.processes import start
 from jobs.stack.services import DISPATCH, INGESTION, SERVICES
 from jobs.stack.state import Ports, StackRecord
@@ -98,25 +96,17 @@ def launch_services(layout: Layout, record: StackRecord, bootstrap_servers: str,
             record.add(start(service.name, argv, log=layout.log_of(service.name), env=environment(layout)))
     ports = record.required().ports
     wait_until(
-        lambda: _is_ready(ports.ingestion_http, "/readyz") and is_listening(ports.ingestion_grpc),
+        lambda: is_ready(ports.ingestion_http, "/readyz") and is_listening(ports.ingestion_grpc),
         "ingestion to be ready",
         deadline_s=SERVICE_S,
         watched=[record.process(INGESTION.name)],
     )
     wait_until(
-        lambda: _is_ready(ports.dispatch, "/-/ready"),
+        lambda: is_ready(ports.dispatch, "/-/ready"),
         "dispatch to be ready",
         deadline_s=SERVICE_S,
         watched=[record.process(DISPATCH.name)],
     )
-
-
-def _is_ready(port: int, path: str) -> bool:
-    """Return whether a service says that it can do its work; one that listens may still be about to give up."""
-    try:
-        return httpx.get(f"http://{LOOPBACK}:{port}{path}", trust_env=False).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _start_taskmanager(layout: Layout, record: StackRecord, number: int) -> str:

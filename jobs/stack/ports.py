@@ -4,6 +4,7 @@ import random
 import socket
 from typing import Final
 
+import httpx
 import psutil
 
 from jobs.errors import SentinelError
@@ -36,6 +37,14 @@ def is_listening(port: int) -> bool:
         with socket.create_connection((LOOPBACK, port), timeout=1.0):
             return True
     except OSError:
+        return False
+
+
+def is_ready(port: int, path: str) -> bool:
+    """Return whether a service says at this path that it can do its work; one that listens may be about to give up."""
+    try:
+        return httpx.get(f"http://{LOOPBACK}:{port}{path}", trust_env=False).is_success
+    except httpx.HTTPError:
         return False
 
 

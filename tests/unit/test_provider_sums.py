@@ -10,12 +10,12 @@ from udfs.moved import Part
 from udfs.provider_sums import ProviderSums
 from udfs.series_state import Block, Layout, SeriesState
 from udfs.spanning import SharedWindow
-from udfs.windows import CLOSED_WIDTH
 
 KEYS = [
     SEPARATOR.join((p, m, t, a)) for p in ("openai", "mistral") for m in ("big", "small") for t in "xy" for a in "ab"
 ]
-TEN = 1
+NONE = np.empty(0, dtype=np.int64)
+ONE = np.zeros((1, len(AGGREGATES)))
 
 
 def one_by_one(windows: list[tuple[int, int, list[float]]], parts: dict[int, list[Part]]) -> list[SharedWindow]:
@@ -55,23 +55,21 @@ def test_sums_are_those_of_adding_one_by_one(windows: list[tuple[int, int, list[
     state = SeriesState("event/model", Layout([Block("windows", 1, 1)]))
     state.rows(KEYS[:3])
     sums = ProviderSums(state)
-    assert sums.add_up(np.empty((0, CLOSED_WIDTH)), {}) == []
-    assert len(sums.add_up(np.zeros((1, CLOSED_WIDTH)), {})) == 1
+    assert sums.add_up(NONE, NONE, np.empty((0, len(AGGREGATES))), {}) == []
+    assert len(sums.add_up(np.array([0]), np.array([0]), ONE, {})) == 1
     # Keys that come later have a number, too.
     state.rows(KEYS)
-    table = np.array([[row, TEN, end, *counts] for row, end, counts in windows]).reshape(-1, CLOSED_WIDTH)
+    rows, ends = (np.array([window[column] for window in windows], dtype=np.int64) for column in (0, 1))
+    aggregates = np.array([counts for _, _, counts in windows]).reshape(-1, len(AGGREGATES))
     parts = {place: [Part("latency_ms_mean", "t", "a", str(place), 1.0)] for place in far if place < len(windows)}
-    assert in_order(sums.add_up(table, parts)) == in_order(one_by_one(windows, parts))
+    assert in_order(sums.add_up(rows, ends, aggregates, parts)) == in_order(one_by_one(windows, parts))
 
 
 def test_numbers_follow_rows_that_were_dropped() -> None:
     state = SeriesState("event/model", Layout([Block("windows", 1, 1)]))
     state.rows(KEYS)
     sums = ProviderSums(state)
-    last = len(KEYS) - 1
-    table = np.zeros((1, CLOSED_WIDTH))
-    table[0, 0] = last
-    assert sums.add_up(table, {})[0].provider == "mistral"
+    last, at_0 = len(KEYS) - 1, np.array([0])
+    assert sums.add_up(np.array([last]), at_0, ONE, {})[0].provider == "mistral"
     state.forget(range(last))
-    table[0, 0] = 0
-    assert [(each.tenant, each.provider) for each in sums.add_up(table, {})] == [("y", "mistral")]
+    assert [(each.tenant, each.provider) for each in sums.add_up(at_0, at_0, ONE, {})] == [("y", "mistral")]
