@@ -117,7 +117,7 @@ def _close_panes(
             count = _emit(closed, count, row, 0, oldest + _PANE_MS, slot)
         _move(slot, ten, ten_start)
         oldest = _next_open(state, panes, oldest)
-    state[_OLDEST] = oldest
+        state[_OLDEST] = oldest
     return count
 
 
