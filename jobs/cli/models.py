@@ -58,8 +58,8 @@ def train(
     model = fit(windows, detector, seed=seed, now_ms=_now_ms())
     console = Console()
     console.print(
-        f"{model.model_id}: fitted on {len(windows.vectors)} windows of {windows.entities} entities, "
-        f"{from_at_ms(windows.from_at_ms)} to {from_at_ms(windows.to_at_ms)}",
+        f"{model.model_id}: fitted on {model.training.samples} windows of {len(set(windows.entities))} entities, "
+        f"{from_at_ms(model.training.from_at_ms)} to {from_at_ms(model.training.to_at_ms)}",
         highlight=False,
         soft_wrap=True,
     )

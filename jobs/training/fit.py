@@ -9,11 +9,12 @@ import numpy as np
 from jobs.errors import SentinelError
 from jobs.training import forest, network
 from jobs.training.fitted import Fitted
+from jobs.training.recent import common_variance, deviations_of
 from jobs.training.windows import Windows
 from schemas.anomaly import EntityType
 from schemas.model import ItemType, ModelScope, PackedArray, PublishedModel, Training
 from schemas.time import from_at_ms
-from udfs.detector import Detector, resolutions
+from udfs.detector import Detector
 from udfs.detectors.autoencoder import Autoencoder
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.kernels import Floats
@@ -48,22 +49,25 @@ def fit(windows: Windows, detector: Detector, *, seed: int, now_ms: int) -> Publ
     if type(detector) not in _FITS:
         problem = f"detector {detector.detector_id!r} needs no model: {detector.method or 'it learns in the job'}"
         raise SentinelError(problem)
-    count = len(windows.vectors)
+    variance = common_variance(windows, detector)
+    deviations = deviations_of(windows, detector, variance)
+    count = len(deviations)
     if count < WINDOWS_MIN:
         problem = (
             f"detector {detector.detector_id!r}: {count} windows of {detector.on} with at least "
-            f"{detector.volume_min:g} calls are too few to train on; {WINDOWS_MIN} are needed"
+            f"{detector.volume_min:g} calls, after the first {detector.warm_up_samples} of each "
+            f"{detector.entity}, are too few to train on; {WINDOWS_MIN} are needed"
         )
         raise SentinelError(problem)
-    scaled = np.copysign(np.log1p(np.abs(windows.vectors / resolutions(detector.metrics))), windows.vectors)
-    order = np.random.default_rng(seed).permutation(count)
-    held_out, fitted_on = order[: count // _PARTS], order[count // _PARTS :]
-    if (np.nanmax(scaled[fitted_on], axis=0) == np.nanmin(scaled[fitted_on], axis=0)).all():
+    if not np.nan_to_num(deviations).any():
         problem = f"detector {detector.detector_id!r}: all {count} windows are alike; there is nothing to learn"
         raise SentinelError(problem)
+    order = np.random.default_rng(seed).permutation(count)
+    held_out, fitted_on = order[: count // _PARTS], order[count // _PARTS :]
     kind, fit_arrays = _FITS[type(detector)]
-    fitted = fit_arrays(scaled[fitted_on], seed)
-    packed = {name: _packed(array, _COMPACT.get(name, "float64")) for name, array in fitted.arrays.items()}
+    fitted = fit_arrays(deviations[fitted_on], seed)
+    arrays = fitted.arrays | {"variance": variance}
+    packed = {name: _packed(array, _COMPACT.get(name, "float64")) for name, array in arrays.items()}
     version = sha256(b"".join(name.encode() + packed[name].values for name in sorted(packed))).hexdigest()[:12]
     return PublishedModel(
         model_id=f"{detector.detector_id}-{version}",
@@ -77,9 +81,9 @@ def fit(windows: Windows, detector: Detector, *, seed: int, now_ms: int) -> Publ
         arrays=packed,
         training=Training(
             samples=count,
-            from_at_ms=windows.from_at_ms,
-            to_at_ms=windows.to_at_ms,
-            score_quantiles=_quantiles(fitted.scores(scaled[held_out])),
+            from_at_ms=int(windows.ends_at_ms.min()),
+            to_at_ms=int(windows.ends_at_ms.max()),
+            score_quantiles=_quantiles(fitted.scores(deviations[held_out])),
         ),
     )
 

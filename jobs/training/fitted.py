@@ -12,4 +12,4 @@ class Fitted(NamedTuple):
     arrays: dict[str, Floats]
     """As the detector's docstring says."""
     scores: Callable[[Floats], Floats]
-    """Raw scores float64[n], before calibration, of scaled vectors float64[n, metrics]; by the library that fitted."""
+    """Raw scores float64[n], before calibration, of deviations float64[n, metrics]; by the library that fitted."""

@@ -11,28 +11,26 @@ WINDOWS_PER_TREE = 256
 """As many as Liu, Ting and Zhou 2008 found enough; a tree of them has at most 511 nodes."""
 _BACKGROUND = 0.2
 """Points for each window: with fewer, more trees of 256 have none in the corner that a fault comes from."""
-_LEAST_RANGE = 0.05
-"""A metric that hardly varied may differ by 5 % before that is remarkable."""
+_LEAST_RANGE = 1.0
+"""A metric that hardly varied may differ by a standard deviation before that is remarkable."""
 _EULER = 0.5772156649015329
 
 
-def fit(scaled: Floats, seed: int) -> Fitted:
-    """Return a forest over vectors float64[n, metrics], scaled, NaN where a metric is missing.
+def fit(deviations: Floats, seed: int) -> Fitted:
+    """Return a forest over deviations float64[n, metrics], in standard deviations.
 
-    A missing metric is taken as its median. Besides the windows a forest is grown on points thrown evenly over a wider
-    box: cuts of a forest of windows alone lie between them, so that it takes whatever is beyond for their edge.
+    Besides the windows a forest is grown on points thrown evenly over a wider box: cuts of a forest of windows alone
+    lie between them, so that it takes whatever is beyond for their edge.
     """
-    missing = np.nanmedian(scaled, axis=0)
-    windows = _filled(scaled, missing)
-    grown_on = np.vstack([windows, _background(windows, seed)])
+    grown_on = np.vstack([deviations, _background(deviations, seed)])
     forest = IForest(n_estimators=TREES, max_samples=min(WINDOWS_PER_TREE, len(grown_on)), random_state=seed)
     forest.fit(grown_on)
 
-    def scores(vectors: Floats) -> Floats:
+    def scores(given: Floats) -> Floats:
         """Return 2 ** (-E[h] / c)."""
-        return np.asarray(-forest.detector_.score_samples(_filled(vectors, missing)))
+        return np.asarray(-forest.detector_.score_samples(given))
 
-    return Fitted(_unrolled(forest) | {"missing": missing}, scores)
+    return Fitted(_unrolled(forest), scores)
 
 
 def _background(windows: Floats, seed: int) -> Floats:
@@ -41,10 +39,6 @@ def _background(windows: Floats, seed: int) -> Floats:
     margin = 3.0 * np.maximum(high - low, _LEAST_RANGE)
     count = int(_BACKGROUND * len(windows))
     return np.random.default_rng(seed).uniform(low - margin, high + margin, (count, windows.shape[1]))
-
-
-def _filled(vectors: Floats, missing: Floats) -> Floats:
-    return np.where(np.isnan(vectors), missing, vectors)
 
 
 def _unrolled(forest: IForest) -> dict[str, Floats]:

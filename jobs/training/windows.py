@@ -1,6 +1,7 @@
 """Windows: summaries of single metrics, joined into the vectors that a detector sees."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,19 +13,28 @@ from jobs.errors import SentinelError
 from schemas.summary import Summary
 from schemas.time import to_at_ms
 from udfs.detector import Detector
-from udfs.kernels import Floats
+from udfs.kernels import Floats, Integers
 
 
 class Windows(NamedTuple):
-    """What a detector saw: one row for each window of each entity that holds enough calls."""
+    """What a detector saw: one row for each window of each entity that holds enough calls; by entity, then by time."""
 
     vectors: Floats
-    """float64[n, metrics of the detector], in their units, NaN where a metric is missing; ordered by window, entity."""
-    from_at_ms: int
-    """End of the first window."""
-    to_at_ms: int
-    """End of the last."""
-    entities: int
+    """float64[n, metrics of the detector], in their units, NaN where a metric is missing."""
+    volumes: Floats
+    """float64[n], calls."""
+    ends_at_ms: Integers
+    """int64[n], ends of the windows."""
+    entities: tuple[str, ...]
+    """Id of each row's entity."""
+
+    def by_entity(self) -> Iterator[tuple[str, slice]]:
+        """Return each entity's id and rows."""
+        start = 0
+        for entity, rows in groupby(self.entities):
+            end = start + len(list(rows))
+            yield entity, slice(start, end)
+            start = end
 
 
 def read_files(paths: Iterable[Path]) -> Iterator[Summary]:
@@ -52,17 +62,17 @@ def read_records(values: Iterable[bytes]) -> Iterator[Summary]:
             continue
 
 
-def by_window(summaries: Iterable[Summary], detector: Detector) -> dict[tuple[int, str], Floats]:
-    """Return what the detector saw of each window, by its end and the entity's id: float64[metrics of the detector].
+def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
+    """Return what the detector saw of the windows that summaries are of; the same window twice counts once.
 
-    A metric that is missing is NaN; the same window twice counts once. Raises SentinelError if there is none.
+    Raises SentinelError if there is none, or a metric of the detector is in no window.
     """
-    columns = {metric: place for place, metric in enumerate(detector.metrics)}
-    rows: dict[tuple[int, str], Floats] = {}
+    places = {metric: place for place, metric in enumerate(detector.metrics)}
+    seen: dict[tuple[str, int], tuple[Floats, int]] = {}
     lengths: set[str] = set()
     for each in summaries:
         lengths.add(each.window_duration)
-        place = columns.get(each.metric_name)
+        place = places.get(each.metric_name)
         if (
             place is None
             or each.window_duration != detector.on
@@ -70,27 +80,18 @@ def by_window(summaries: Iterable[Summary], detector: Detector) -> dict[tuple[in
             or each.sample_count < detector.volume_min
         ):
             continue
-        key = (to_at_ms(each.window_end), each.entity.id)
-        row = rows.setdefault(key, np.full(len(columns), np.nan))
-        row[place] = each.value
-    if not rows:
+        key = (each.entity.id, to_at_ms(each.window_end))
+        vector, _ = seen.setdefault(key, (np.full(len(places), np.nan), each.sample_count))
+        vector[place] = each.value
+    if not seen:
         problem = (
             f"there is no summary for detector {detector.detector_id!r}: it sees windows of {detector.on} of "
             f"{detector.entity} with at least {detector.volume_min:g} calls; the summaries are of "
             f"{', '.join(sorted(lengths)) or 'nothing'} (detection.summaries in the job's configuration)"
         )
         raise SentinelError(problem)
-    return rows
-
-
-def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
-    """Return what the detector saw of the windows that summaries are of; the same window twice counts once.
-
-    Raises SentinelError if there is none, or a metric of the detector is in no window.
-    """
-    rows = by_window(summaries, detector)
-    keys = sorted(rows)
-    vectors = np.array([rows[key] for key in keys])
+    keys = sorted(seen)
+    vectors = np.array([seen[key][0] for key in keys])
     missing = [metric for place, metric in enumerate(detector.metrics) if np.isnan(vectors[:, place]).all()]
     if missing:
         problem = (
@@ -98,4 +99,6 @@ def join(summaries: Iterable[Summary], detector: Detector) -> Windows:
             "measured, or leave it out of the detector's metrics"
         )
         raise SentinelError(problem)
-    return Windows(vectors, keys[0][0], keys[-1][0], len({entity for _, entity in keys}))
+    volumes = np.array([float(seen[key][1]) for key in keys])
+    ends_at_ms = np.array([end for _, end in keys], dtype=np.int64)
+    return Windows(vectors, volumes, ends_at_ms, tuple(entity for entity, _ in keys))

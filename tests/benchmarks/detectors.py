@@ -57,7 +57,9 @@ def ready(detector: Detector) -> Driver:
     driver = Driver(detector, names)
     if detector.needs_model:
         vectors = drawn(detector, _FITTED_ON, np.random.default_rng(1))[:, [names.index(n) for n in detector.metrics]]
-        driver.publish(fit(Windows(vectors, START_AT_MS, START_AT_MS, 1), detector, seed=1, now_ms=START_AT_MS))
+        ends_at_ms = START_AT_MS + 60_000 * np.arange(_FITTED_ON)
+        windows = Windows(vectors, np.full(_FITTED_ON, 30.0), ends_at_ms, ("one",) * _FITTED_ON)
+        driver.publish(fit(windows, detector, seed=1, now_ms=START_AT_MS))
     return driver
 
 

@@ -10,8 +10,8 @@ from schemas.model import ModelScope, PackedArray, PublishedModel, Training
 from schemas.time import from_at_ms
 from udfs.aggregates import OBSERVED
 from udfs.conformance.laws import LAWS, Law, survives
-from udfs.conformance.observations import START_AT_MS, usual_of
-from udfs.detector import Detector, resolutions
+from udfs.conformance.observations import START_AT_MS
+from udfs.detector import Detector
 from udfs.detectors import BUILT_IN
 from udfs.detectors.defaults import default_detectors
 from udfs.detectors.isolation_forest import IsolationForest
@@ -91,26 +91,19 @@ def test_no_numbers_crash_or_poison(detector: Detector) -> None:
 
 
 def model_for(detector: Detector) -> PublishedModel:
-    """Return the smallest model that fits: a network that always answers the mean, or a tree with one cut."""
-    unit = resolutions(detector.metrics)
-    usual = np.log1p(np.array([usual_of(name) for name in detector.metrics]) / unit)
+    """Return the smallest model that fits: a network that always answers the level, or a tree with one cut."""
     size = len(detector.metrics)
-    arrays = {
-        "mean": usual,
-        "scale": np.full(size, 0.5),
-        "weight_0": np.zeros((size, size)),
-        "bias_0": np.zeros(size),
-    }
+    arrays = {"weight_0": np.zeros((size, size)), "bias_0": np.zeros(size)}
     if isinstance(detector, IsolationForest):
         arrays = {
             "feature": np.array([[0.0, -1.0, -1.0]]),
-            "threshold": np.array([[usual[0] + 3.0, 0.0, 0.0]]),
+            "threshold": np.array([[6.0, 0.0, 0.0]]),
             "left": np.array([[1.0, 0.0, 0.0]]),
             "right": np.array([[2.0, 0.0, 0.0]]),
             "path": np.array([[0.0, 2.0, 0.1]]),
-            "missing": usual,
             "normal_path": np.array([1.0]),
         }
+    arrays["variance"] = np.full(size, 0.25)
     return PublishedModel(
         model_id="smallest",
         detector_id=detector.detector_id,

@@ -20,7 +20,7 @@ from sklearn.linear_model import Ridge
 from jobs.backtest.telemetry import backtest
 from jobs.demo.scene import Scene
 from jobs.replay.truth import PlantedFault
-from jobs.training.windows import by_window
+from jobs.training.windows import join
 from schemas.anomaly import EntityType
 from tests.quality.page import table
 from tests.quality.traffic import SMALL_MS, TRAINED_SEED, clean_scene, small_scene
@@ -102,17 +102,16 @@ def main() -> None:
 def courses(scene: Scene) -> list[Course]:
     """Return the windows of a scene by entity, those without a missing metric, on the logarithmic scale."""
     result = backtest((each.value for each in scene.records(partitions=1)), DetectionSettings())
-    rows: dict[str, dict[int, Floats]] = {}
-    for (end, entity), row in by_window(result.summaries, DETECTOR).items():
-        rows.setdefault(entity, {})[end] = row
+    windows = join(result.summaries, DETECTOR)
     found = []
-    for entity, by_end in rows.items():
-        ends = sorted(end for end, row in by_end.items() if not np.isnan(row).any())
-        if len(ends) <= WARM_UP + DEPTH:
+    for entity, rows in windows.by_entity():
+        whole = ~np.isnan(windows.vectors[rows]).any(axis=1)
+        if whole.sum() <= WARM_UP + DEPTH:
             continue
-        scaled = np.log1p(np.array([by_end[end] for end in ends]) / resolutions(DETECTOR.metrics))
+        ends = windows.ends_at_ms[rows][whole]
+        scaled = np.log1p(windows.vectors[rows][whole] / resolutions(DETECTOR.metrics))
         past = np.lib.stride_tricks.sliding_window_view(scaled[:-1], DEPTH, axis=0).transpose(0, 2, 1)
-        found.append(Course(entity, np.array(ends[DEPTH:]), past, past.mean(axis=1), scaled[DEPTH:]))
+        found.append(Course(entity, ends[DEPTH:], past, past.mean(axis=1), scaled[DEPTH:]))
     return found
 
 

@@ -3,7 +3,7 @@
 Replay and detection run in one process, through everything the job does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from jobs.backtest.telemetry import Backtest, Correlations, backtest
 from jobs.demo.scene import APPLICATIONS, Scene, default_scene
 from jobs.replay.faults import Fault, FaultKind, FaultPlan, Scope
 from jobs.replay.plan import default_plan
+from jobs.replay.stream import Record
 from jobs.replay.truth import ground_truth
 from jobs.replay.world import World, default_world
 from jobs.score.score import Score, score
@@ -30,7 +31,7 @@ START_AT_MS = to_at_ms("2026-09-21T00:00:00Z")
 PLANTED_SEEDS = tuple(range(101, 106))
 CLEAN_SEEDS = (201, 202)
 """Both are other seeds than those that thresholds were chosen with (1 to 20)."""
-HOUR_MS = 3_600_000
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 PLANTED_MS, CLEAN_MS = 3 * HOUR_MS, 12 * HOUR_MS
 SMALL_SEEDS, TRAINED_SEED, DAILY_SEEDS = (111, 112, 113), 211, (121, 122)
 SMALL_MS, DAILY_MS = 6 * HOUR_MS, 72 * HOUR_MS
@@ -45,6 +46,8 @@ SMALL = (
 )
 """What changes, and times how much: less than thresholds for single metrics are made for, or downwards."""
 DAILY_APPLICATIONS, DAILY_RATE_PER_S, DAILY_SWING, DAILY_REMAINS = 8, 8.0, 0.6, 0.25
+YOUNG_MS = 25 * MINUTE_MS
+"""How long before a fault an application makes its first call, where young ones are looked at."""
 LEAST_CALLS_PER_MIN = 20.0
 """Below, a fault of some minutes cannot be told from chance."""
 _LATE_MS = 1_000
@@ -93,6 +96,26 @@ def small_scene(seed: int) -> Scene:
         scope = _main_model(world, places[order[number % len(order)]])
         faults.append(Fault(kind=kind, magnitude=magnitude, after=f"{150 + 30 * number}m", lasts="15m", scope=scope))
     return _planted(world, faults, seed, SMALL_MS)
+
+
+class YoungScene(Scene, frozen=True, eq=False, kw_only=True):
+    """A scene in which every application that a fault hits makes its first call `YOUNG_MS` before."""
+
+    def records(self, partitions: int) -> Iterator[Record]:
+        """Yield the records of the scene but the calls that were not made yet."""
+        first_ms = {
+            f'"application_id":"{each.scope.application_id}"'.encode(): each.start_at_ms - YOUNG_MS
+            for each in self.planted
+        }
+        for record in super().records(partitions):
+            if not any(record.due_ms < at_ms and name in record.value for name, at_ms in first_ms.items()):
+                yield record
+
+
+def young_scene(seed: int) -> Scene:
+    """Return the small changes, each on an application of its own that is new."""
+    small = small_scene(seed)
+    return YoungScene(**{name: getattr(small, name) for name in Scene.__struct_fields__})
 
 
 def daily_scene(seed: int) -> Scene:

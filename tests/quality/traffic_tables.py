@@ -33,11 +33,13 @@ from tests.quality.traffic import (
     DAILY_SWING,
     HOUR_MS,
     LEAST_CALLS_PER_MIN,
+    MINUTE_MS,
     PLANTED_MS,
     PLANTED_SEEDS,
     SMALL_MS,
     SMALL_SEEDS,
     TRAINED_SEED,
+    YOUNG_MS,
     Run,
     clean_scene,
     daily_scene,
@@ -47,6 +49,7 @@ from tests.quality.traffic import (
     small_scene,
     steady_scene,
     trained_models,
+    young_scene,
 )
 from udfs.detectors.defaults import default_detectors
 from udfs.settings import DetectionSettings
@@ -107,6 +110,12 @@ need a model have one of {_HOURS}h without a fault (seed {TRAINED_SEED}), as `se
 the faults that only detectors told of that look at all metrics together.
 """
 
+YOUNG = f"""### Small changes of young applications
+
+The same, but every application that changes has made its first call {YOUNG_MS // MINUTE_MS} minutes before: its own
+history says little yet, but a model knows how the metrics of others go together.
+"""
+
 DAILY = f"""### Volume by the hour
 
 {DAILY_APPLICATIONS} applications whose traffic has a daily course (times {1 - DAILY_SWING:g} to {1 + DAILY_SWING:g})
@@ -128,7 +137,9 @@ def measure() -> str:
     steady = [_told_of("the steadiest", steady_scene(seed)) for seed in PLANTED_SEEDS]
     scattered = [_told_of("drawn at random", scattered_scene(seed)) for seed in PLANTED_SEEDS]
     models = trained_models()
+    joint = {each.detector_id for each in default_detectors() if each.form == "vector"}
     small = [_told_of("small changes", small_scene(seed), models=models) for seed in SMALL_SEEDS]
+    young = [_told_of("young applications", young_scene(seed), models=models) for seed in SMALL_SEEDS]
     daily = [_told_of("by the hour", daily_scene(seed)) for seed in DAILY_SEEDS]
     parts = [
         TOP,
@@ -140,7 +151,9 @@ def measure() -> str:
         SCATTERED,
         _fault_table(scattered),
         SMALL_CHANGES,
-        _fault_table(small, {each.detector_id for each in default_detectors() if each.form == "vector"}),
+        _fault_table(small, joint),
+        YOUNG,
+        _fault_table(young, joint),
         DAILY,
         _fault_table(daily),
         _precision_table(
@@ -148,11 +161,12 @@ def measure() -> str:
                 "the steadiest": steady,
                 "drawn at random": scattered,
                 "drawn at random, small changes": small,
+                "the same, young applications": young,
                 "volume by the hour": daily,
             }
         ),
         ADDED,
-        _detector_table(steady + scattered + small + daily, clean),
+        _detector_table(steady + scattered + small + young + daily, clean),
     ]
     return "\n".join(parts)
 

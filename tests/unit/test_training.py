@@ -16,6 +16,7 @@ from jobs.errors import SentinelError
 from jobs.training import forest, network
 from jobs.training.files import read_model, write_model
 from jobs.training.fit import WINDOWS_MIN, fit
+from jobs.training.recent import common_variance, deviations_of
 from jobs.training.windows import Windows, join, read_files
 from schemas.anomaly import Anomaly
 from schemas.codec import encode
@@ -25,10 +26,7 @@ from schemas.telemetry import TelemetryEvent
 from schemas.time import to_at_ms
 from tests.calls import START_AT_MS
 from tests.odd_traffic import traffic
-from udfs.aggregates import OBSERVED
 from udfs.detector import Detector, resolutions
-from udfs.driver import Driver
-from udfs.kernels import Floats
 from udfs.settings import DetectionSettings
 from udfs.stats.tables import quantile_table, table_decades
 
@@ -64,41 +62,30 @@ def by(anomalies: Iterable[Anomaly], *detectors: Detector) -> list[Anomaly]:
     return [each for each in anomalies if each.detector_id in {detector.detector_id for detector in detectors}]
 
 
-def scaled(windows: Windows, detector: Detector) -> Floats:
-    """Return vectors on the scale that is fitted on."""
-    return np.log1p(windows.vectors / resolutions(detector.metrics))
-
-
 @EVERY
 def test_raw_score_is_what_the_library_says(detector: Detector) -> None:
-    """A detector without warm-up that tells of everything scores held-out windows, far ones and gaps among them."""
+    """A detector that tells of everything scores windows of one entity, far ones among them."""
     windows = join(summaries(), detector)
     model = model_of(detector)
-    fitted_on = np.random.default_rng(1).permutation(len(windows.vectors))[len(windows.vectors) // 4 :]
-    by_library = (forest.fit if detector is FOREST else network.fit)(scaled(windows, detector)[fitted_on], 1)
-    draw = np.random.default_rng(5)
-    vectors = windows.vectors[:300] * draw.lognormal(0.0, 0.7, (300, len(detector.metrics)))
-    vectors[::7, 1] = np.nan
+    variance = common_variance(windows, detector)
+    deviations = deviations_of(windows, detector, variance)
+    fitted_on = np.random.default_rng(1).permutation(len(deviations))[len(deviations) // 4 :]
+    by_library = (forest.fit if detector is FOREST else network.fit)(deviations[fitted_on], 1)
+    factors = np.random.default_rng(5).lognormal(0.0, 0.7, (300, len(detector.metrics)))
+    factors[:100] = 1.0
+    [(_, rows), *_] = windows.by_entity()
+    values = windows.vectors[rows][:300] * factors
+    one = Windows(values, windows.volumes[rows][:300], windows.ends_at_ms[rows][:300], ("one",) * len(values))
     table = quantile_table(model.training.score_quantiles)
-    wanted = [
-        table_decades(score, table, 0)
-        for score in by_library.scores(np.log1p(vectors / resolutions(detector.metrics))).tolist()
-    ]
-    # An observation is scored when its series has been seen before, so each row of a pair is one series.
-    open_minded = replace(detector, warning=1e-9, warm_up_samples=1, warm_up_ms=0, consecutive=1, refractory_ms=0)
-    names = OBSERVED[detector.on, detector.entity]
-    driver = Driver(open_minded, names)
-    driver.publish(replace(model, detector_id=open_minded.detector_id))
-    values = np.full((600, len(names)), np.nan)
-    columns = [names.index(metric) for metric in detector.metrics]
-    values[:300, columns] = windows.vectors[:300]
-    values[300:, columns] = vectors
-    rows = np.tile(np.arange(300), 2)
-    at_ms = np.repeat([START_AT_MS, START_AT_MS + 60_000], 300)
-    flags = driver.run(np.zeros((300, driver.width)), 0, rows, at_ms, values, np.full(600, 100.0))
-    scores = {int(i) - 300: raw for i, raw in zip(flags.i, flags.raw_score, strict=True) if i >= 300}
-    assert len(scores) > 250
-    np.testing.assert_allclose([scores[i] for i in sorted(scores)], [wanted[i] for i in sorted(scores)], atol=1e-4)
+    given = deviations_of(one, replace(detector, warm_up_samples=1), variance)
+    wanted = [table_decades(score, table, 0) for score in by_library.scores(given).tolist()]
+    kernels, parameters = detector.kernels, detector.model_parameters(model)
+    state, shares, scores = np.zeros(detector.state_width), np.zeros(len(detector.metrics)), []
+    for x, volume in zip(values / resolutions(detector.metrics), one.volumes.tolist(), strict=True):
+        scores.append(kernels.score(state, x, volume, START_AT_MS, parameters, shares))
+        kernels.learn(state, x, volume, START_AT_MS, parameters, 1.0)
+    assert max(scores) > 5.0
+    np.testing.assert_allclose(scores[1:], wanted, atol=1e-4)
 
 
 def test_ordinary_traffic_is_no_anomaly_and_an_odd_combination_is() -> None:
@@ -125,17 +112,17 @@ def test_what_changes_jointly_is_found_without_a_model_where_single_metrics_tell
 
 
 def test_model_scores_from_its_effective_time_on() -> None:
-    effective_at_ms = START_AT_MS + int(3.1 * 3_600_000)
+    effective_at_ms = START_AT_MS + 170 * 60_000
     later = replace(model_of(NETWORK), effective_at_ms=effective_at_ms)
     anomalies = by(found(traffic(9, 4, change=ODD), later), NETWORK)
-    # Its warm-up begins with the model.
-    assert min(to_at_ms(each.timestamp) for each in anomalies) >= effective_at_ms + 29 * 60_000
+    # Its warm-up begins with the model, ten minutes before the change.
+    assert min(to_at_ms(each.timestamp) for each in anomalies) >= effective_at_ms + 14 * 60_000
 
 
 def test_model_that_takes_effect_in_mid_stream_finds_the_same_however_records_are_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    later = replace(model_of(NETWORK), effective_at_ms=START_AT_MS + int(1.25 * 3_600_000))
+    later = replace(model_of(NETWORK), effective_at_ms=START_AT_MS + 45 * 60_000)
     events = list(traffic(9, 2, change=ODD))
     at_once = found(events, later)
     assert by(at_once, NETWORK)
@@ -165,17 +152,19 @@ def test_windows_join_what_the_detector_saw_once() -> None:
     windows = join((*summaries(), *summaries()), NETWORK)
     # Five hours of six applications, which begin and end within a minute; the last is still open.
     assert windows.vectors.shape == (6 * 5 * 60, len(NETWORK.metrics))
-    assert windows.entities == 6
+    assert len(list(windows.by_entity())) == len(set(windows.entities)) == 6
+    assert all((np.diff(windows.ends_at_ms[rows]) == 60_000).all() for _, rows in windows.by_entity())
     one = next(each for each in summaries() if each.metric_name == NETWORK.metrics[0])
     assert one.value in windows.vectors[:, 0]
 
 
 def test_too_little_or_nothing_to_learn_is_refused() -> None:
     windows = join(summaries(), NETWORK)
-    few = windows._replace(vectors=windows.vectors[: WINDOWS_MIN - 1])
-    with pytest.raises(SentinelError, match=r"999 windows of 1m with at least 5 calls are too few.*1000 are needed"):
+    kept = WINDOWS_MIN - 1
+    few = Windows(windows.vectors[:kept], windows.volumes[:kept], windows.ends_at_ms[:kept], windows.entities[:kept])
+    with pytest.raises(SentinelError, match=r"9\d\d windows of 1m with at least 5 calls, after the first 15 of each "):
         fit(few, NETWORK, seed=1, now_ms=0)
-    alike = windows._replace(vectors=np.ones((WINDOWS_MIN, len(NETWORK.metrics))))
+    alike = windows._replace(vectors=np.ones_like(windows.vectors))
     with pytest.raises(SentinelError, match="alike"):
         fit(alike, FOREST, seed=1, now_ms=0)
     without = [each for each in summaries() if each.metric_name != "ttft_ms_mean"]
@@ -206,12 +195,12 @@ def test_model_for_another_detector_or_a_part_of_the_entities_is_refused_in_a_ba
 
 def test_from_a_backtest_to_a_model_by_commands(tmp_path: Path) -> None:
     run = CliRunner()
-    (tmp_path / "healthy.jsonl").write_bytes(b"\n".join(map(encode, traffic(1, 3))))
+    (tmp_path / "healthy.jsonl").write_bytes(b"\n".join(map(encode, traffic(1, 4))))
     out, model = tmp_path / "out", tmp_path / "model.json"
     assert run.invoke(app, ["backtest", "telemetry", str(tmp_path / "healthy.jsonl"), "--out", str(out)]).exit_code == 0
     trained = run.invoke(app, ["train", "autoencoder-1m", str(out / "summaries.jsonl"), "--out", str(model)])
     assert trained.exit_code == 0, trained.output
-    assert "fitted on 1080 windows of 6 entities" in trained.output
+    assert "fitted on 1350 windows of 6 entities" in trained.output
     (tmp_path / "odd.jsonl").write_bytes(b"\n".join(map(encode, traffic(9, 3, change=ODD))))
     tried = ["backtest", "telemetry", str(tmp_path / "odd.jsonl"), "--out", str(out), "--models", str(model)]
     assert run.invoke(app, tried).exit_code == 0

@@ -7,29 +7,23 @@ from schemas.anomaly import DetectorType
 from schemas.model import PublishedModel
 from udfs.detector import Detector, Kernels
 from udfs.kernels import Floats, kernel
-from udfs.stats.arrays import fitting, unpack
-from udfs.stats.scale import LOG, to_scale
+from udfs.stats.arrays import common_variances, fitting, unpack
+from udfs.stats.recent import RECENT_WIDTH, adopt_recent, learn_recent, recent_deviations
 from udfs.stats.tables import quantile_table, table_decades
 
-_LAYERS, _WIDEST, _SIZES = range(3)
-
-# In standard deviations of training; a value farther out is as far out as one need know.
-_EDGE = 20.0
+_LAYERS, _WIDEST, _COMMON = range(3)
 
 
 @kernel
 def _score(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats, shares: Floats) -> float:
     layers, widest, metrics = int(parameters[_LAYERS]), int(parameters[_WIDEST]), x.shape[0]
-    at = _SIZES + layers
-    means, scales = at, at + metrics
-    at += 2 * metrics
-    given, layer = np.zeros(widest), np.zeros(widest)
-    for j in range(metrics):
-        z = 0.0 if np.isnan(x[j]) else (to_scale(x[j], LOG) - parameters[means + j]) / parameters[scales + j]
-        given[j] = layer[j] = min(max(z, -_EDGE), _EDGE)
-    width, following = metrics, np.zeros(widest)
+    given, layer, following = np.zeros(metrics), np.zeros(widest), np.zeros(widest)
+    seen = recent_deviations(state, x, volume, parameters, _COMMON, given)
+    layer[:metrics] = given
+    sizes = _COMMON + metrics
+    at, width = sizes + layers, metrics
     for k in range(layers):
-        size = int(parameters[_SIZES + k])
+        size = int(parameters[sizes + k])
         biases = at + size * width
         for i in range(size):
             total = parameters[biases + i]
@@ -39,10 +33,9 @@ def _score(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
         for i in range(size):
             layer[i] = following[i]
         at, width = biases + size, size
-    error, seen = 0.0, 0
+    error = 0.0
     for j in range(metrics):
         shares[j] = 0.0 if np.isnan(x[j]) else (given[j] - layer[j]) ** 2
-        seen += 0 if np.isnan(x[j]) else 1
         error += shares[j]
     for j in range(metrics):
         shares[j] = shares[j] / error if error > 0.0 else 0.0
@@ -51,12 +44,13 @@ def _score(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
 
 @kernel
 def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats, weight: float) -> None:
-    pass
+    if weight > 0.0:
+        learn_recent(state, x, volume, parameters, _COMMON)
 
 
 @kernel
 def _adopt(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats) -> float:
-    return 0.0
+    return adopt_recent(state, x)
 
 
 @kernel
@@ -65,17 +59,19 @@ def _surprise(raw_score: float, parameters: Floats) -> float:
 
 
 class Autoencoder(Detector, frozen=True, tag="autoencoder"):
-    """How badly a network that was trained elsewhere to reproduce ordinary windows reproduces this.
+    """How badly a network that was trained on ordinary windows of all entities reproduces this one; silent without it.
 
-    Silent without a model.
+    What it is given is how far the metrics are from the entity's own levels of late (`udfs.stats.recent`): what is
+    ordinary for one is not for another, but how their metrics move together is much alike. So it judges an entity that
+    is a few windows old, whose own correlations nobody knows yet.
 
-    The model's arrays: `mean` and `scale` [metrics], by which log(1 + value / resolution) is standardised (as
-    `udfs.stats.scale` and `udfs.detector.RESOLUTION` say); `weight_0` [width, metrics], `bias_0` [width] and so on to
-    the last layer, which is as wide as there are metrics. Layers are tanh(weight @ input + bias), the last one linear.
-    A missing metric is taken as its mean and has no part in the error.
+    The model's arrays: `variance` [metrics], that of a single call of all entities; `weight_0` [width, metrics],
+    `bias_0` [width] and so on to the last layer, which is as wide as there are metrics. Layers are
+    tanh(weight @ input + bias), the last one linear. A missing metric is taken as at its level and has no part in the
+    error.
 
     Raw score: decades, minus the decimal logarithm of the share of training windows reproduced as badly
-    (score_quantiles of the root mean square error, continued beyond them). No state but the header. Warm-up:
+    (score_quantiles of the root mean square error, continued beyond them). State: 3 floats a metric. Warm-up:
     `warm_up_samples` and `warm_up_ms`. Source: Hawkins et al. 2002, Outlier detection using replicator neural networks.
     """
 
@@ -85,25 +81,24 @@ class Autoencoder(Detector, frozen=True, tag="autoencoder"):
     detector_type: ClassVar[DetectorType] = DetectorType.ML
     method: ClassVar[str] = "reconstruction error of an autoencoder over all metrics"
     unit: ClassVar[str] = "decades of training windows"
+    state_version: ClassVar[int] = 2
     needs_model: ClassVar[bool] = True
     kernels: ClassVar[Kernels] = Kernels(_score, _learn, _adopt, _surprise)
 
     @property
     def state_width(self) -> int:
-        """Nothing is learnt."""
-        return 0
+        """Count, level and variance of each metric."""
+        return RECENT_WIDTH * len(self.metrics)
 
     def parameters(self) -> Floats:
         """None without a model."""
         return np.empty(0)
 
     def model_parameters(self, model: PublishedModel) -> Floats:
-        """Count, widest and widths of the layers; means and scales; weights and biases by layer; table of quantiles."""
+        """Count and widest of the layers; variances; widths; weights and biases by layer; table of quantiles."""
         fitting(model, "autoencoder", self.detector_id, self.metrics)
         metrics = len(self.metrics)
-        mean, scale = unpack(model, "mean"), unpack(model, "scale")
-        if mean.shape != (metrics,) or scale.shape != (metrics,) or not (scale > 0).all():
-            raise ValueError(f"model {model.model_id!r}: `mean` and `scale` must be [metrics], scales above 0")
+        variance = common_variances(model)
         layers: list[Floats] = []
         sizes: list[int] = []
         width = metrics
@@ -121,5 +116,4 @@ class Autoencoder(Detector, frozen=True, tag="autoencoder"):
                 f"model {model.model_id!r}: the last layer must be as wide as there are metrics, {metrics}"
             )
         table = quantile_table(model.training.score_quantiles)
-        head = [len(sizes), max(*sizes, metrics), *sizes]
-        return np.concatenate([head, mean, scale, *layers, table])
+        return np.concatenate([[len(sizes), max(*sizes, metrics)], variance, sizes, *layers, table])

@@ -25,7 +25,6 @@ _CALL = ("latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost_us
 _MEANS = ("latency_ms_mean", "ttft_ms_mean", "prompt_tokens_mean", "completion_tokens_mean", "cost_usd_mean")
 _TIMES = ("latency_ms_mean", "ttft_ms_mean")
 _WATCHED = (*_MEANS, "latency_ms_per_token")
-_ALL = (*_MEANS, "error_rate")
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 3_600_000
@@ -242,21 +241,25 @@ def _of_models() -> tuple[Detector, ...]:
         IsolationForest(
             detector_id="isolation-forest-1m",
             on="1m",
-            metrics=_ALL,
-            warning=6.0,
+            metrics=_MEANS,
+            warning=4.5,
             volume_min=5,
-            warm_up_samples=30,
+            warm_up_samples=15,
+            warm_up_ms=15 * _MINUTE_MS,
             consecutive=2,
             refractory_ms=10 * _MINUTE_MS,
         ),
         Autoencoder(
             detector_id="autoencoder-1m",
             on="1m",
-            metrics=_ALL,
-            warning=6.0,
+            metrics=_MEANS,
+            warning=3.5,
+            critical=6.0,
             volume_min=5,
-            warm_up_samples=30,
+            warm_up_samples=15,
+            warm_up_ms=15 * _MINUTE_MS,
             consecutive=2,
+            consecutive_critical=3,
             refractory_ms=10 * _MINUTE_MS,
         ),
         Hotelling(

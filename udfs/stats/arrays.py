@@ -27,3 +27,14 @@ def unpack(model: PublishedModel, name: str) -> Floats:
     if not np.isfinite(array).all():
         raise ValueError(f"model {model.model_id!r}: array {name!r} holds a value that is not finite")
     return array
+
+
+def common_variances(model: PublishedModel) -> Floats:
+    """Return the variance of a single call of all entities, by metric (`udfs.stats.recent`).
+
+    Raises ValueError if it is missing, not one for each metric, or negative.
+    """
+    variance = unpack(model, "variance")
+    if variance.shape != (len(model.metrics),) or (variance < 0).any():
+        raise ValueError(f"model {model.model_id!r}: `variance` must be [metrics], none below 0")
+    return variance
