@@ -120,7 +120,9 @@ def test_hotelling_is_as_rare_as_the_chi_square_law_of_scipy_says() -> None:
     draw, metrics = np.random.default_rng(3), ("latency_ms_mean", "ttft_ms_mean", "prompt_tokens_mean")
     correlations = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, -0.3], [0.0, -0.3, 1.0]])
     detector = Hotelling(detector_id="joint", on="1m", metrics=metrics, warning=7.0, shrinkage=0.0, floor=1e-9)
-    normal = np.concatenate([[1e3, 10.0, 3.5], np.full(3, 6.0), np.full(3, 0.25), correlations.ravel()])
+    normal = np.concatenate(
+        [[1e3, 10.0, 3.5], np.full(3, 6.0), np.full(3, 0.25), np.full(3, 1e3), correlations.ravel()]
+    )
     z = draw.multivariate_normal(np.zeros(3), correlations, 2_000) * draw.choice([1.0, 2.0, 3.0], (2_000, 1))
     shares, parameters = np.zeros(3), detector.parameters()
     told = [detector.kernels.score(normal, each, 10.0, 0, parameters, shares) for each in np.expm1(6.0 + 0.5 * z)]
@@ -138,7 +140,7 @@ def test_hotelling_learns_levels_scatter_and_correlations() -> None:
     covariance = np.array([[0.04, 0.018], [0.018, 0.09]])
     for row in np.expm1(draw.multivariate_normal([6.0, 4.0], covariance, 4_000)):
         detector.kernels.learn(state, row, 10.0, 0, parameters, 1.0)
-    levels, variances, products = state[3:5], state[5:7], state[7:].reshape(2, 2)
+    levels, variances, products = state[3:5], state[5:7], state[9:].reshape(2, 2)
     np.testing.assert_allclose(levels, [6.0, 4.0], atol=0.05)
     np.testing.assert_allclose(variances, covariance.diagonal(), rtol=0.15)
     assert products[0, 1] / np.sqrt(products[0, 0] * products[1, 1]) == pytest.approx(0.3, abs=0.1)

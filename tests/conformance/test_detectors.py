@@ -10,10 +10,11 @@ from schemas.model import ModelScope, PackedArray, PublishedModel, Training
 from schemas.time import from_at_ms
 from udfs.aggregates import OBSERVED
 from udfs.conformance.laws import LAWS, Law, survives
-from udfs.conformance.observations import START_AT_MS
+from udfs.conformance.observations import START_AT_MS, usual_of
 from udfs.detector import Detector
 from udfs.detectors import BUILT_IN
 from udfs.detectors.defaults import default_detectors
+from udfs.detectors.hotelling import Hotelling
 from udfs.detectors.isolation_forest import IsolationForest
 from udfs.detectors.moving_average import MovingAverage
 from udfs.detectors.novelty import Novelty
@@ -88,6 +89,23 @@ def test_no_numbers_crash_or_poison(detector: Detector) -> None:
         survives(driver, numbers, seed)
 
     holds()
+
+
+def test_metric_that_an_entity_has_later_is_no_anomaly_by_itself() -> None:
+    """An application that begins to stream has a time to first token from then on; what becomes of that is told."""
+    [detector] = [each for each in DEFAULTS if isinstance(each, Hotelling)]
+    driver, names, count = driver_of(detector), OBSERVED[detector.on, detector.entity], 300
+    values = np.full((count, len(names)), np.nan)
+    draw = np.random.default_rng(1)
+    for metric in detector.metrics:
+        values[:, names.index(metric)] = usual_of(metric) * draw.lognormal(0.0, 0.1, count)
+    values[: count // 2, names.index("ttft_ms_mean")] = np.nan
+    values[-20:, names.index("ttft_ms_mean")] *= 3.0
+    at_ms = START_AT_MS + 60_000 * np.arange(count)
+    series = np.zeros(count, dtype=np.int64)
+    flags = driver.run(np.zeros((1, driver.width)), 0, series, at_ms, values, np.full(count, 100.0))
+    assert flags.i.tolist()
+    assert flags.i.min() == count - 20 + 1
 
 
 def model_for(detector: Detector) -> PublishedModel:

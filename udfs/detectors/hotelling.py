@@ -16,7 +16,8 @@ _COUNT, _VOLUME, _TAIL, _LEVELS = range(4)
 
 # In standard deviations: farther out is as far out as one need know, and is learnt as if it were at the nearer one.
 _EDGE = 20.0
-# Windows after which scatter and correlations say something, and after which tails do.
+# Windows after which scatter and correlations say something, and after which tails do. A metric that an entity has had
+# for fewer is left out.
 _CUT_AFTER = 8.0
 _TAIL_AFTER = 30.0
 # What the first window at new levels counts for: scatter and correlations are kept.
@@ -30,12 +31,12 @@ def _excess(state: Floats, volume: float) -> float:
 
 @kernel
 def _standardise(state: Floats, x: Floats, volume: float, parameters: Floats, z: Floats) -> int:
-    """Write the deviations from the levels in standard deviations to z, 0 if missing; return how many there are."""
+    """Write the deviations from the levels in standard deviations to z, 0 if not known; return how many there are."""
     metrics, seen = x.shape[0], 0
     excess, floor = _excess(state, volume), parameters[_FLOOR]
     for j in range(metrics):
         z[j] = 0.0
-        if not np.isnan(x[j]):
+        if not np.isnan(x[j]) and state[_LEVELS + 2 * metrics + j] >= _CUT_AFTER:
             deviation = math.sqrt(state[_LEVELS + metrics + j] * excess + floor * floor)
             z[j] = min(max((to_scale(x[j], LOG) - state[_LEVELS + j]) / deviation, -_EDGE), _EDGE)
             seen += 1
@@ -49,7 +50,7 @@ def _whiten(state: Floats, z: Floats, parameters: Floats, white: Floats, lower: 
     By the Cholesky decomposition of the correlations, drawn towards none by the shrinkage.
     """
     metrics = z.shape[0]
-    products, kept = _LEVELS + 2 * metrics, 1.0 - parameters[_SHRINKAGE]
+    products, kept = _LEVELS + 3 * metrics, 1.0 - parameters[_SHRINKAGE]
     for i in range(metrics):
         for j in range(i + 1):
             if i == j:
@@ -93,6 +94,19 @@ def _score(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
 
 
 @kernel
+def _learn_metric(state: Floats, j: int, metrics: int, y: float, excess: float, parameters: Floats) -> None:
+    level, scatter, known = _LEVELS + j, _LEVELS + metrics + j, _LEVELS + 2 * metrics + j
+    state[known] = min(state[known] + 1.0, 1.0 / parameters[_NEWEST])
+    difference, step = y - state[level], 1.0 / state[known]
+    if state[known] > _CUT_AFTER:
+        reach = HUBER_REACH * math.sqrt(state[scatter] * excess + parameters[_FLOOR] ** 2)
+        difference = min(max(difference, -reach), reach)
+    if state[known] > 1.0:
+        state[scatter] += step * (difference * difference / excess - state[scatter])
+    state[level] += max(step, parameters[_SMOOTHING] / excess) * difference
+
+
+@kernel
 def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats, weight: float) -> None:
     if weight == 0.0:
         return
@@ -104,7 +118,7 @@ def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
     if count > _TAIL_AFTER:
         state[_TAIL] = learn_tail(state[_TAIL], _deviation(state, z, seen, parameters), newest)
     if count > _CUT_AFTER:
-        products = _LEVELS + 2 * metrics
+        products = _LEVELS + 3 * metrics
         for i in range(metrics):
             for j in range(metrics):
                 product = min(max(z[i], -HUBER_REACH), HUBER_REACH) * min(max(z[j], -HUBER_REACH), HUBER_REACH)
@@ -112,22 +126,17 @@ def _learn(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floa
     excess = _excess(state, volume)
     for j in range(metrics):
         if not np.isnan(x[j]):
-            difference = to_scale(x[j], LOG) - state[_LEVELS + j]
-            variance = state[_LEVELS + metrics + j]
-            if count > _CUT_AFTER:
-                reach = HUBER_REACH * math.sqrt(variance * excess + parameters[_FLOOR] ** 2)
-                difference = min(max(difference, -reach), reach)
-            if count > 1.0:
-                state[_LEVELS + metrics + j] += step * (difference * difference / excess - variance)
-            state[_LEVELS + j] += max(step, parameters[_SMOOTHING] / excess) * difference
+            _learn_metric(state, j, metrics, to_scale(x[j], LOG), excess, parameters)
     state[_VOLUME] += step * (volume - state[_VOLUME])
 
 
 @kernel
 def _adopt(state: Floats, x: Floats, volume: float, at_ms: int, parameters: Floats) -> float:
-    for j in range(x.shape[0]):
+    metrics = x.shape[0]
+    for j in range(metrics):
         if not np.isnan(x[j]):
-            state[_LEVELS + j] = to_scale(x[j], LOG)
+            known = _LEVELS + 2 * metrics + j
+            state[_LEVELS + j], state[known] = to_scale(x[j], LOG), min(state[known], _ADOPTED_SAMPLES)
     state[_COUNT] = min(state[_COUNT], _ADOPTED_SAMPLES)
     return state[_COUNT]
 
@@ -146,7 +155,7 @@ class Hotelling(Detector, frozen=True, tag="hotelling"):
     calls and shrink by the record of ordinary ones.
 
     Raw score: standard deviations, the normal ones that are as rare as the sum of squares of the metrics', after their
-    correlations are taken out. State: 3 + 2 * metrics + metrics**2 floats an entity. Warm-up: `warm_up_samples` and
+    correlations are taken out. State: 3 + 3 * metrics + metrics**2 floats an entity. Warm-up: `warm_up_samples` and
     `warm_up_ms`. Sources: Hotelling 1947, Multivariate quality control; Ledoit and Wolf 2004, A well-conditioned
     estimator for large-dimensional covariance matrices; Wilson and Hilferty 1931, The distribution of chi-square.
     """
@@ -163,12 +172,13 @@ class Hotelling(Detector, frozen=True, tag="hotelling"):
 
     form: ClassVar[Literal["series", "vector", "silence"]] = "vector"
     method: ClassVar[str] = "Hotelling's T-squared over all metrics"
+    state_version: ClassVar[int] = 2
     kernels: ClassVar[Kernels] = Kernels(_score, _learn, _adopt, _surprise)
 
     @property
     def state_width(self) -> int:
-        """Count, usual volume, record of distances; levels and variances; mean products of deviations."""
-        return _LEVELS + 2 * len(self.metrics) + len(self.metrics) ** 2
+        """Count, usual volume, record of distances; levels, variances and counts; mean products of deviations."""
+        return _LEVELS + 3 * len(self.metrics) + len(self.metrics) ** 2
 
     def parameters(self) -> Floats:
         """Weights of the newest window in scatter and levels, floor, shrinkage."""
