@@ -19,34 +19,27 @@ _LEAF = -1.0
 
 
 @kernel
-def _child(at: int, root: int, z: Floats, parameters: Floats) -> int:
-    """Return where the node is that the deviation of an inner node's metric leads to."""
-    value = z[int(parameters[at + _FEATURE])]
-    child = parameters[at + _LEFT] if value <= parameters[at + _THRESHOLD] else parameters[at + _RIGHT]
-    return root + int(child) * _NODE_WIDTH
-
-
-@kernel
 def _isolation(z: Floats, parameters: Floats, shares: Floats) -> float:
     """Return the isolation score 2 ** (-E[h] / c) in (0, 1), and what each metric did for it."""
     trees, nodes, metrics = int(parameters[_TREES]), int(parameters[_NODES_PER_TREE]), z.shape[0]
     first = _COMMON + metrics
-    path = 0.0
+    path, passed = 0.0, np.empty(nodes, np.int64)
     for j in range(metrics):
         shares[j] = 0.0
     for tree in range(trees):
         root = first + tree * nodes * _NODE_WIDTH
         at, depth = root, 0
         while parameters[at + _FEATURE] != _LEAF:
-            at = _child(at, root, z, parameters)
+            j = int(parameters[at + _FEATURE])
+            passed[depth] = j
             depth += 1
-        leaf = at
-        path += parameters[leaf + _PATH]
+            child = parameters[at + _LEFT] if z[j] <= parameters[at + _THRESHOLD] else parameters[at + _RIGHT]
+            at = root + int(child) * _NODE_WIDTH
+        path += parameters[at + _PATH]
         # Metrics that isolate in few steps did more (Carletti et al. 2023, Interpretable anomaly detection with DIFFI).
-        at, did = root, 1.0 / max(depth * parameters[leaf + _PATH], 1.0)
-        while at != leaf:
-            shares[int(parameters[at + _FEATURE])] += did
-            at = _child(at, root, z, parameters)
+        did = 1.0 / max(depth * parameters[at + _PATH], 1.0)
+        for k in range(depth):
+            shares[passed[k]] += did
     total = 0.0
     for j in range(metrics):
         total += shares[j]
