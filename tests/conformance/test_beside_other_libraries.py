@@ -1,4 +1,4 @@
-"""Detectors beside independent implementations: pandas, scipy and River compute the same, or find the same."""
+"""Detectors beside pandas, scipy, statsmodels and River: they compute the same, or find the same."""
 
 import math
 from typing import Any
@@ -10,12 +10,22 @@ from msgspec.structs import replace
 from river import anomaly, stats
 from scipy.stats import chi2, norm
 from sklearn.metrics import roc_auc_score
+from statsmodels.robust.scale import Huber, mad
 
 from udfs.detectors.hotelling import Hotelling
 from udfs.detectors.novelty import FEATURES, Novelty
 from udfs.kernels import Floats
 from udfs.stats.moments import MEAN, MOMENTS_WIDTH, VARIANCE, learn_moments
-from udfs.stats.quantiles import BAND_WIDTH, HIGH, learn_band
+from udfs.stats.quantiles import (
+    BAND_WIDTH,
+    HIGH,
+    MAD,
+    MAD_WIDTH,
+    MEDIAN,
+    NORMAL_PER_MAD,
+    learn_band,
+    learn_median,
+)
 
 START_AT_MS = 1_790_000_000_000
 NEVER = 1e9
@@ -84,6 +94,21 @@ def test_outer_quantile_is_as_near_as_that_of_river(seed: int) -> None:
         rivals.update(value)
     true = float(np.quantile(np.log(values), 0.99))
     assert abs(state[HIGH] - true) <= abs(rivals.get() - true) + 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_median_and_scatter_are_as_near_as_the_robust_ones_of_statsmodels(seed: int) -> None:
+    """Of values of which one in twenty is far out: Huber's proposal 2 looks at all of them at once, we at each once."""
+    draw, count = np.random.default_rng(seed), 20_000
+    values = draw.normal(6.0, 0.5, count)
+    values[draw.random(count) < 0.05] += 4.0
+    state = np.zeros(MAD_WIDTH)
+    for value in values.tolist():
+        learn_median(state, value, 1.0, 1.0, 1e-6, 1e-6)
+    location, scale = Huber()(values)
+    assert abs(state[MEDIAN] - 6.0) <= abs(location - 6.0) + 0.01
+    assert abs(NORMAL_PER_MAD * state[MAD] - 0.5) <= abs(scale - 0.5) + 0.01
+    assert NORMAL_PER_MAD * state[MAD] == pytest.approx(float(mad(values)), rel=0.03)
 
 
 @pytest.mark.parametrize("seed", range(3))
