@@ -8,7 +8,7 @@ from udfs.aggregates import MAXIMA
 from udfs.entity import SEPARATOR
 from udfs.kernels import Floats, Integers
 from udfs.moved import Part, added
-from udfs.series_state import SeriesState
+from udfs.series_state import KeyColumn, SeriesState
 from udfs.spanning import SharedWindow
 
 _MAXIMA = list(MAXIMA)
@@ -19,8 +19,9 @@ class ProviderSums:
 
     def __init__(self, models: SeriesState) -> None:
         """Take the state whose rows the windows name."""
-        self._models = models
-        self._begin()
+        self._names: list[tuple[str, str]] = []
+        self._number: dict[tuple[str, str], int] = {}
+        self._numbers = KeyColumn(models, lambda keys: [self._number_of(key) for key in keys])
 
     def add_up(
         self, rows: Integers, end_ms: Integers, aggregates: Floats, parts: Mapping[int, list[Part]]
@@ -32,7 +33,7 @@ class ProviderSums:
         """
         if not len(rows):
             return []
-        numbers = self._numbers_of(rows)
+        numbers = self._numbers.at(rows)
         order = np.lexsort((numbers, end_ms))
         is_first = np.diff(end_ms[order], prepend=-1) != 0
         is_first |= np.diff(numbers[order], prepend=-1) != 0
@@ -51,22 +52,8 @@ class ProviderSums:
             shared.append(SharedWindow(int(end_ms[start]), tenant, provider, total, added(far.get(each, ()))))
         return shared
 
-    def _begin(self) -> None:
-        self._generation = self._models.generation
-        self._names: list[tuple[str, str]] = []
-        self._number: dict[tuple[str, str], int] = {}
-        self._of_row: Integers = np.empty(0, dtype=np.int64)
-
-    def _numbers_of(self, rows: Integers) -> Integers:
-        """Return for each row the number of its tenant and provider in `_names`."""
-        if self._generation != self._models.generation:
-            self._begin()
-        new = [self._number_of(key) for key in self._models.keys[len(self._of_row) :]]
-        if new:
-            self._of_row = np.concatenate([self._of_row, new])
-        return self._of_row[rows]
-
     def _number_of(self, key: str) -> int:
+        """Return the number of a model's tenant and provider in `_names`."""
         provider, _, tenant, _ = key.split(SEPARATOR)
         number = self._number.setdefault((tenant, provider), len(self._names))
         if number == len(self._names):

@@ -6,11 +6,13 @@ detector leaves the others' columns alone.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
 
 from udfs.kernels import Floats, Integers
 from udfs.packing import pack, packed_width, unpack
@@ -176,6 +178,32 @@ class SeriesState:
         self.keys.append(key)
         self._rows[key] = row
         return row
+
+
+class KeyColumn:
+    """What follows from the key of each row, found once for each: a column beside the state that is not stored."""
+
+    def __init__(self, state: SeriesState, of_keys: Callable[[list[str]], ArrayLike], *others: SeriesState) -> None:
+        """Take the state, what makes values of keys, and the states whose rows such values are, if they are rows."""
+        self._states = (state, *others)
+        self._of_keys = of_keys
+        self._values: NDArray[Any]
+        self._begin()
+
+    def at(self, rows: Integers) -> NDArray[Any]:
+        """Return the values of rows."""
+        if self._generations != [each.generation for each in self._states]:
+            self._begin()
+        new = self._states[0].keys[self._known :]
+        if new:
+            values = np.asarray(self._of_keys(new))
+            self._values = np.concatenate([self._values, values]) if self._known else values
+            self._known += len(new)
+        return self._values[rows]
+
+    def _begin(self) -> None:
+        self._generations = [each.generation for each in self._states]
+        self._known, self._values = 0, np.empty(0, dtype=np.int64)
 
 
 def _blocks(layout: bytes) -> tuple[Block, ...]:
