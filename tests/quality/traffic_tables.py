@@ -79,7 +79,8 @@ first moment to that anomaly.
 
 ### When all is well
 
-{CLEAN_MS // HOUR_MS} hours without a fault, for each seed.
+{CLEAN_MS // HOUR_MS} hours without a fault, for each seed. The detectors that need a model have one of other
+{SMALL_MS // HOUR_MS} hours (seed {TRAINED_SEED}), as `sentinel train` makes it.
 """
 
 REQUESTED = """### Requested and observed
@@ -105,9 +106,8 @@ _HOURS, _DAILY_HOURS = SMALL_MS // HOUR_MS, DAILY_MS // HOUR_MS
 SMALL_CHANGES = f"""### Small changes
 
 Changes of a quarter of an hour that are smaller than thresholds of single metrics are made for, or go downwards, on
-applications drawn at random ({_HOURS}h for each of the seeds {SMALL_SEEDS[0]} to {SMALL_SEEDS[-1]}). The detectors that
-need a model have one of {_HOURS}h without a fault (seed {TRAINED_SEED}), as `sentinel train` makes it. *Jointly* counts
-the faults that only detectors told of that look at all metrics together.
+applications drawn at random ({_HOURS}h for each of the seeds {SMALL_SEEDS[0]} to {SMALL_SEEDS[-1]}), with the same
+models. *Jointly* counts the faults that only detectors told of that look at all metrics together.
 """
 
 YOUNG = f"""### Small changes of young applications
@@ -133,10 +133,10 @@ would not be found if it were silent.
 
 def measure() -> str:
     """Return the part of the page."""
-    clean = [_told_of("nothing planted", clean_scene(seed)) for seed in CLEAN_SEEDS]
+    models = trained_models()
+    clean = [_told_of("nothing planted", clean_scene(seed), models=models) for seed in CLEAN_SEEDS]
     steady = [_told_of("the steadiest", steady_scene(seed)) for seed in PLANTED_SEEDS]
     scattered = [_told_of("drawn at random", scattered_scene(seed)) for seed in PLANTED_SEEDS]
-    models = trained_models()
     joint = {each.detector_id for each in default_detectors() if each.form == "vector"}
     small = [_told_of("small changes", small_scene(seed), models=models) for seed in SMALL_SEEDS]
     young = [_told_of("young applications", young_scene(seed), models=models) for seed in SMALL_SEEDS]
