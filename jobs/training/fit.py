@@ -59,7 +59,7 @@ def fit(windows: Windows, detector: Detector, *, seed: int, now_ms: int) -> Publ
             f"{detector.entity}, are too few to train on; {WINDOWS_MIN} are needed"
         )
         raise SentinelError(problem)
-    if not np.nan_to_num(deviations).any():
+    if not deviations.any():
         problem = f"detector {detector.detector_id!r}: all {count} windows are alike; there is nothing to learn"
         raise SentinelError(problem)
     order = np.random.default_rng(seed).permutation(count)

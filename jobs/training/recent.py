@@ -16,7 +16,8 @@ def common_variance(windows: Windows, detector: Detector) -> Floats:
 
     By differences of successive windows on the logarithmic scale, which a level that drifts hardly touches.
     """
-    scaled, own = _scaled(windows, detector), []
+    units, own = _units(windows, detector), []
+    scaled = np.copysign(np.log1p(np.abs(units)), units)
     for _, rows in windows.by_entity():
         calls = windows.volumes[rows]
         of_a_call = np.diff(scaled[rows], axis=0) ** 2 / (1.0 / calls[1:] + 1.0 / calls[:-1])[:, None]
@@ -33,16 +34,13 @@ def common_variance(windows: Windows, detector: Detector) -> Floats:
 
 def deviations_of(windows: Windows, detector: Detector, variance: Floats) -> Floats:
     """Return what the detector is given of each window after its entity's warm-up, float64[n, metrics]."""
-    scaled, found = _scaled(windows, detector), [np.empty((0, windows.vectors.shape[1]))]
+    units, found = _units(windows, detector), [np.empty((0, windows.vectors.shape[1]))]
     for _, rows in windows.by_entity():
-        deviations = np.empty(scaled[rows].shape)
-        deviations_in_order(
-            windows.vectors[rows] / resolutions(detector.metrics), windows.volumes[rows], variance, deviations
-        )
+        deviations = np.empty(units[rows].shape)
+        deviations_in_order(units[rows], windows.volumes[rows], variance, deviations)
         found.append(deviations[detector.warm_up_samples :])
     return np.concatenate(found)
 
 
-def _scaled(windows: Windows, detector: Detector) -> Floats:
-    units = windows.vectors / resolutions(detector.metrics)
-    return np.asarray(np.copysign(np.log1p(np.abs(units)), units))
+def _units(windows: Windows, detector: Detector) -> Floats:
+    return windows.vectors / resolutions(detector.metrics)
